@@ -1,0 +1,17 @@
+/* Discovery and OpenAPI documents, derived from the schema. Documents are JSON trees of the caller's. */
+#pragma once
+
+#include "api/schema.h"
+#include "json/json.h"
+
+struct json_object *kc_discovery_api_versions(const char *server_address);           /* /api */
+struct json_object *kc_discovery_group_list(void);                                   /* /apis */
+struct json_object *kc_discovery_group(const char *group);                           /* /apis/<group>; NULL: none */
+struct json_object *kc_discovery_resources(const char *group, const char *version);  /* APIResourceList; NULL: none */
+/* apidiscovery.k8s.io/v2 APIGroupDiscoveryList for /api (core true) or /apis. */
+struct json_object *kc_discovery_aggregated(bool core);
+
+struct json_object *kc_openapi_v2(void);
+struct json_object *kc_openapi_v3_index(void); /* paths -> serverRelativeURL with ?hash= */
+/* path: "api/v1", "apis/apps/v1", "version", ...; NULL: none. */
+struct json_object *kc_openapi_v3(const char *path);

@@ -1,0 +1,88 @@
+/* Typed-by-path REST client of the API server: builds paths, sends JSON, turns Status answers into kc_error. */
+#pragma once
+
+#include "api/object.h"
+#include "api/status.h"
+#include "client/kubeconfig.h"
+#include "event/loop.h"
+#include "http/client.h"
+
+struct kc_rest;
+
+struct kc_gvr {
+        const char *group, *version, *resource;
+        const char *kind;
+        bool namespaced;
+};
+
+/* Every built-in resource that daemons use. Defined in gvr.c. */
+extern const struct kc_gvr KC_PODS, KC_NODES, KC_NAMESPACES, KC_SERVICES, KC_ENDPOINTS, KC_CONFIGMAPS, KC_SECRETS,
+    KC_SERVICEACCOUNTS, KC_EVENTS, KC_REPLICATIONCONTROLLERS, KC_REPLICASETS, KC_DEPLOYMENTS, KC_DAEMONSETS,
+    KC_CONTROLLERREVISIONS, KC_ENDPOINTSLICES, KC_LEASES, KC_EVENTS_V1, KC_ROLES, KC_ROLEBINDINGS, KC_CLUSTERROLES,
+    KC_CLUSTERROLEBINDINGS, KC_PRIORITYCLASSES, KC_TOKENREVIEWS, KC_SUBJECTACCESSREVIEWS;
+
+struct kc_rest_opts {
+        const char *user_agent; /* "kubelet/v1.36.2 (linux/amd64) kubec" */
+        double qps;             /* client-side limit; <= 0: none */
+        int burst;
+        int timeout_ms; /* per call except watches; 0: 30000 */
+};
+
+/* The loop drives all I/O and must outlive the client. */
+int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, const struct kc_rest_opts *o,
+    struct kc_rest **ret, struct kc_error *err);
+/* On the loop, or after it has stopped. Calls under way fail with -ECANCELED. */
+void kc_rest_free(struct kc_rest *r);
+KC_DEFINE_CLEANUP(struct kc_rest *, kc_rest_free)
+struct kc_loop *kc_rest_loop(struct kc_rest *r);
+
+/* --- Blocking calls: worker threads only, never the loop's. ns NULL or "" for cluster scope (or all namespaces in lists).
+ * ret may be NULL. Trees returned are the caller's. Errors are the server's Status (kc_error_is(err, KC_REASON_...)), or
+ * transport errors with code 0. 429 and 503 with Retry-After are retried as client-go does, at most 10 times. */
+int kc_rest_get(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name, struct json_object **ret,
+    struct kc_error *err);
+/* query: "labelSelector=...&limit=500", already escaped, or NULL. */
+int kc_rest_list(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *query, struct json_object **ret,
+    struct kc_error *err);
+int kc_rest_create(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const struct json_object *obj,
+    struct json_object **ret, struct kc_error *err);
+/* subresource NULL or "status", "scale", ... ; the name is obj's. */
+int kc_rest_update(struct kc_rest *r, const struct kc_gvr *g, const char *subresource, const struct json_object *obj,
+    struct json_object **ret, struct kc_error *err);
+#define KC_PATCH_JSON "application/json-patch+json"
+#define KC_PATCH_MERGE "application/merge-patch+json"
+#define KC_PATCH_STRATEGIC "application/strategic-merge-patch+json"
+#define KC_PATCH_APPLY "application/apply-patch+yaml"
+int kc_rest_patch(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name, const char *subresource,
+    const char *content_type, const struct json_object *patch, struct json_object **ret, struct kc_error *err);
+struct kc_delete_opts {
+        int64_t grace_period_seconds; /* -1: the object's default */
+        const char *propagation;      /* "Foreground", "Background", "Orphan" or NULL */
+        const char *precondition_uid, *precondition_resource_version;
+        bool dry_run;
+};
+/* opts NULL: server defaults. */
+int kc_rest_delete(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name,
+    const struct kc_delete_opts *opts, struct json_object **ret, struct kc_error *err);
+/* POST to a subresource: binding, eviction, token. */
+int kc_rest_create_sub(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name, const char *subresource,
+    const struct json_object *obj, struct json_object **ret, struct kc_error *err);
+/* Any request: path with query below the server's URL; body and content_type may be NULL. *ret gets the response's bytes;
+ * non-2xx is an error. */
+int kc_rest_raw(struct kc_rest *r, const char *method, const char *path, const char *content_type, const char *accept,
+    struct kc_bytes *body, struct kc_bytes **ret, struct kc_error *err);
+
+/* "/api/v1/namespaces/x/pods/y/status"; ns, name, sub NULL as needed. Heap. */
+char *kc_gvr_path(const struct kc_gvr *g, const char *ns, const char *name, const char *subresource);
+/* "v1", "apps/v1": the apiVersion of its objects. Heap. */
+char *kc_gvr_api_version(const struct kc_gvr *g);
+
+/* --- Streams, for informers and kubectl -w: lines of the response, on the loop. Any thread may start. */
+struct kc_rest_stream_cbs {
+        void (*on_open)(int code, void *arg);
+        void (*on_data)(const char *data, size_t len, void *arg);
+        void (*on_end)(const struct kc_error *err, void *arg); /* last; err without errnum: a clean end */
+};
+struct kc_http_call;
+int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, const struct kc_rest_stream_cbs *cbs, void *arg,
+    struct kc_http_call **ret_call, struct kc_error *err);

@@ -1,0 +1,30 @@
+/* Prometheus metrics: counters, gauges, histograms with labels; text format 0.0.4. Registered once by name in a table of the
+ * process; updates are atomic: any thread. Label sets of one metric are bounded (KC_METRIC_MAX_SERIES); past it values go to a
+ * series whose labels are all "other". */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum { KC_METRIC_MAX_SERIES = 2000 };
+
+struct kc_metric;
+
+/* labels: NULL-terminated names, or NULL. Calling again with the same name returns the same metric. */
+struct kc_metric *kc_metric_counter(const char *name, const char *help, const char *const *labels);
+struct kc_metric *kc_metric_gauge(const char *name, const char *help, const char *const *labels);
+/* buckets: upper bounds in rising order, n of them. */
+struct kc_metric *kc_metric_histogram(const char *name, const char *help, const char *const *labels, const double *buckets,
+    size_t n);
+/* A gauge or counter whose value is asked for at scrape time. */
+void kc_metric_callback(const char *name, const char *help, const char *type, double (*fn)(void *arg), void *arg);
+
+/* values: as many as the metric has labels, in order. */
+void kc_metric_add(struct kc_metric *m, double v, const char *const *values);
+void kc_metric_set(struct kc_metric *m, double v, const char *const *values);
+void kc_metric_observe(struct kc_metric *m, double v, const char *const *values);
+#define KC_LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* All metrics, and process_* of the process (cpu, resident memory, fds, start time). */
+void kc_metrics_write(struct kc_buf *out);

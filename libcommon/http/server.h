@@ -1,0 +1,121 @@
+/* HTTP/1.1 and HTTP/2 server on libevent, OpenSSL, http-parser and nghttp2.
+ *
+ *   listener (loop 0) --accept--> loops[i]: connection --stream/pipeline--> kc_http_req --> on_headers, on_request
+ *
+ * A connection and its requests belong to one loop. Callbacks run on that loop's thread. Functions that may be called from
+ * any thread say so. HTTP/1.1 pipelined requests are answered one after another.
+ *
+ * Limits (named in server.c, settable below): request line and headers, header count, body, time to receive headers, idle
+ * time, concurrent streams per connection, stream resets per connection (rapid reset), connections, bytes queued for a
+ * peer that does not read. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "event/loop.h"
+#include "tls/tls.h"
+
+struct kc_http_server;
+struct kc_http_req;
+
+struct kc_http_server_opts {
+        struct kc_loop *const *loops; /* connections are spread over them; loops[0] accepts */
+        size_t n_loops;
+        const char *address; /* "0.0.0.0", "::", "127.0.0.1"; ignored with unix_path */
+        int port;            /* 0: any free one (kc_http_server_port tells) */
+        const char *unix_path;
+        struct kc_tls_server *tls; /* NULL: plain. h2 by ALPN; without TLS h2 by prior knowledge */
+        size_t max_body;           /* 0: 3 MiB */
+        size_t max_header_bytes;   /* 0: 1 MiB, as Go's */
+        size_t max_connections;    /* 0: 100000 */
+        size_t max_queued_bytes;   /* unsent bytes of one response before kc_http_write fails; 0: 16 MiB */
+        int max_streams;           /* per HTTP/2 connection; 0: 250, upstream's --http2-max-streams-per-connection */
+        int header_timeout_ms;     /* 0: 32000 */
+        int idle_timeout_ms;       /* keep-alive between requests; 0: 90000 */
+        /* Optional: called when the headers are in, before the body is read. Answering here refuses the body. */
+        void (*on_headers)(struct kc_http_req *req, void *arg);
+        /* Called when the whole body is in (bodies over max_body have been answered with 413). It need not answer at once:
+         * take a reference, and reply later, from any thread. */
+        void (*on_request)(struct kc_http_req *req, void *arg);
+        void *arg;
+};
+
+int kc_http_server_new(const struct kc_http_server_opts *o, struct kc_http_server **ret, struct kc_error *err);
+int kc_http_server_port(const struct kc_http_server *s);
+/* Stops accepting; open connections get GOAWAY / Connection: close and end after their requests. Any thread. */
+void kc_http_server_drain(struct kc_http_server *s);
+/* Closes everything (from loops[0], while the loops still run, or after they have all stopped) and frees. */
+void kc_http_server_free(struct kc_http_server *s);
+KC_DEFINE_CLEANUP(struct kc_http_server *, kc_http_server_free)
+size_t kc_http_server_connections(const struct kc_http_server *s); /* any thread */
+
+/* --- The request. Strings are borrowed and live as long as the request; immutable after on_headers: any thread. */
+struct kc_http_req *kc_http_req_ref(struct kc_http_req *r); /* any thread */
+void kc_http_req_unref(struct kc_http_req *r);              /* any thread */
+const char *kc_http_req_method(const struct kc_http_req *r);
+/* As sent, undecoded, without the query. Always starts with '/'. */
+const char *kc_http_req_path(const struct kc_http_req *r);
+const char *kc_http_req_query(const struct kc_http_req *r); /* "" if none */
+/* Case-insensitive; several of one name are joined by ", ". NULL: absent. */
+const char *kc_http_req_header(const struct kc_http_req *r, const char *name);
+/* The i-th header; false past the end. */
+bool kc_http_req_header_at(const struct kc_http_req *r, size_t i, const char **ret_name, const char **ret_value);
+const char *kc_http_req_host(const struct kc_http_req *r);
+const char *kc_http_req_body(const struct kc_http_req *r, size_t *ret_len);
+const char *kc_http_req_remote(const struct kc_http_req *r); /* "127.0.0.1:5000" */
+const char *kc_http_req_proto(const struct kc_http_req *r);  /* "HTTP/1.1" or "HTTP/2.0" */
+bool kc_http_req_is_tls(const struct kc_http_req *r);
+/* The verified client certificate's identity (shared by the connection's requests), or NULL. */
+const struct kc_tls_peer *kc_http_req_peer(const struct kc_http_req *r);
+struct kc_loop *kc_http_req_loop(const struct kc_http_req *r);
+/* The peer has gone or the response is finished: further writes are dropped. Any thread. */
+bool kc_http_req_closed(const struct kc_http_req *r);
+/* A pointer of the application's, freed by free_fn with the request. Set on the loop's thread. */
+void kc_http_req_set_data(struct kc_http_req *r, void *data, void (*free_fn)(void *));
+void *kc_http_req_data(const struct kc_http_req *r);
+
+/* --- The answer. headers: strv of alternating name, value; NULL allowed. Content-Length, Date, Transfer-Encoding and
+ * Connection are made here. Names are given in canonical case; HTTP/2 lowers them. */
+
+/* Complete response. Takes no reference: body is referenced as long as needed (NULL: empty). Any thread. A second answer
+ * to one request is dropped. HEAD requests send no body. */
+void kc_http_reply(struct kc_http_req *r, int code, char *const *headers, struct kc_bytes *body);
+
+/* Streamed response, on the request's loop only. */
+void kc_http_start(struct kc_http_req *r, int code, char *const *headers);
+/* Queues bytes (by reference, never copied for plain HTTP/2 and HTTP/1.1 chunks). -EPIPE: peer gone; -ENOBUFS: the peer
+ * reads too slowly, max_queued_bytes would be passed; nothing was queued then. */
+int kc_http_write(struct kc_http_req *r, struct kc_bytes *data);
+/* Bytes queued and not yet handed to the kernel. */
+size_t kc_http_queued(const struct kc_http_req *r);
+/* fn is called when the queue has fallen below 64 KiB after it was above. NULL removes it. */
+void kc_http_on_drain(struct kc_http_req *r, void (*fn)(struct kc_http_req *r, void *arg), void *arg);
+/* fn is called once when the exchange is over: finished, or the peer has gone. */
+void kc_http_on_close(struct kc_http_req *r, void (*fn)(struct kc_http_req *r, void *arg), void *arg);
+void kc_http_finish(struct kc_http_req *r);
+/* Ends the exchange without a proper end: HTTP/1.1 closes the connection, HTTP/2 resets the stream. */
+void kc_http_abort(struct kc_http_req *r);
+
+/* --- Upgrade (HTTP/1.1 only): sends 101 with the headers and hands over the connection as a raw byte stream. */
+struct kc_http_stream;
+struct kc_http_stream_cbs {
+        void (*on_data)(struct kc_http_stream *s, const void *data, size_t len, void *arg);
+        void (*on_drain)(struct kc_http_stream *s, void *arg); /* all written bytes are out */
+        void (*on_close)(struct kc_http_stream *s, void *arg); /* last call; s is freed after it */
+};
+int kc_http_upgrade(struct kc_http_req *r, char *const *headers, const struct kc_http_stream_cbs *cbs, void *arg,
+    struct kc_http_stream **ret);
+int kc_http_stream_write(struct kc_http_stream *s, const void *data, size_t len);
+size_t kc_http_stream_queued(const struct kc_http_stream *s);
+/* Stops and resumes on_data: back-pressure. */
+void kc_http_stream_pause(struct kc_http_stream *s, bool paused);
+/* Closes after what is queued is out. */
+void kc_http_stream_close(struct kc_http_stream *s);
+
+/* --- Query strings. Decoded value of the first / all parameters of that name (strv); NULL: absent. The caller's. */
+char *kc_query_get(const char *query, const char *name);
+char **kc_query_get_all(const char *query, const char *name);

@@ -1,0 +1,97 @@
+/* JSON values are json-c's struct json_object trees; this adds strict, limited parsing, path access and thread-safe
+ * output. A tree that more than one thread can see is immutable: no json_object_get/put on it (their counts are not
+ * atomic), no json_object_to_json_string (it caches inside): copy with kc_json_copy, print with kc_json_write.
+ *
+ * Accessors take const trees, accept NULL (as an absent value) and never convert between types. */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct kc_json_limits {
+        size_t max_bytes;
+        int max_depth;    /* nesting of objects and arrays */
+        size_t max_nodes; /* values in all; for YAML after alias expansion */
+};
+/* 3 MiB, 128 levels deep... see json.c; what an API request may hold. */
+extern const struct kc_json_limits kc_json_default_limits;
+
+/* Strict RFC 8259 and UTF-8, exactly one value; integers outside int64 become doubles as in Go's unstructured decoding.
+ * Messages say line and column. A repeated key: the last one wins (ask kc_json_duplicates). *ret is the caller's
+ * (kc_json_free); a JSON null is a NULL tree with return 0. limits NULL: the default ones. */
+int kc_json_parse(const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret,
+    struct kc_error *err);
+/* Paths of keys that are repeated in one object, e.g. "spec.containers[0].name"; NULL if none. data must be valid. */
+char **kc_json_duplicates(const char *data, size_t len);
+
+void kc_json_free(struct json_object *take_o);
+KC_DEFINE_CLEANUP(struct json_object *, kc_json_free)
+struct json_object *kc_json_copy(const struct json_object *o);
+/* Deep equality; object key order does not matter; 1 and 1.0 differ in type and are not equal. */
+bool kc_json_equal(const struct json_object *a, const struct json_object *b);
+
+/* Compact, no HTML escaping, keys in insertion order; never modifies o. */
+void kc_json_write(struct kc_buf *b, const struct json_object *o);
+/* Keys sorted bytewise at every level. */
+void kc_json_write_sorted(struct kc_buf *b, const struct json_object *o);
+/* indent spaces per level (kubectl: 4, sorted). */
+void kc_json_write_pretty(struct kc_buf *b, const struct json_object *o, int indent, bool sorted);
+/* Appends a JSON string literal with quotes. */
+void kc_json_write_string(struct kc_buf *b, const char *s, size_t len);
+char *kc_json_to_str(const struct json_object *o);
+
+/* --- Reading. A path is keys joined by dots, "spec.template.metadata"; a key that contains a dot needs kc_json_get. */
+const struct json_object *kc_json_get(const struct json_object *o, const char *key);
+const struct json_object *kc_json_at(const struct json_object *o, const char *path);
+/* NULL unless a string. Borrowed. */
+const char *kc_json_str(const struct json_object *o, const char *key);
+const char *kc_json_str_at(const struct json_object *o, const char *path);
+/* def unless an integer. */
+int64_t kc_json_int(const struct json_object *o, const char *key, int64_t def);
+int64_t kc_json_int_at(const struct json_object *o, const char *path, int64_t def);
+bool kc_json_bool(const struct json_object *o, const char *key, bool def);
+bool kc_json_bool_at(const struct json_object *o, const char *path, bool def);
+/* The string itself; NULL unless o is a string. */
+const char *kc_json_as_str(const struct json_object *o);
+/* Elements of an array; 0 for anything else. */
+size_t kc_json_len(const struct json_object *array);
+const struct json_object *kc_json_idx(const struct json_object *array, size_t i);
+/* The element of a list of objects whose key equals value ("name"/"web"); NULL if none. */
+const struct json_object *kc_json_find(const struct json_object *array, const char *key, const char *value);
+bool kc_json_is_obj(const struct json_object *o);
+bool kc_json_is_arr(const struct json_object *o);
+/* Number of keys of an object; 0 for anything else. */
+size_t kc_json_n_keys(const struct json_object *o);
+
+/* KC_JSON_FOREACH(obj, key, value) { ... } in insertion order; a NULL or non-object obj has no keys. */
+#define KC_JSON_FOREACH(obj, key, val)                                                                                 \
+        for (const struct lh_entry *key##_e = kc_json_first(obj); key##_e; key##_e = key##_e->next)                    \
+                for (const char *key = (const char *)lh_entry_k(key##_e); key; key = NULL)                             \
+                        for (const struct json_object *val = (const struct json_object *)lh_entry_v(key##_e), *val##_o = \
+                                                           (const struct json_object *)key##_e;                        \
+                             val##_o; val##_o = NULL)
+const struct lh_entry *kc_json_first(const struct json_object *o);
+
+/* --- Writing, on trees that the caller owns. Setters replace an existing key in place. */
+void kc_json_set(struct json_object *o, const char *key, struct json_object *take_v);
+void kc_json_set_str(struct json_object *o, const char *key, const char *v); /* v NULL: removes the key */
+void kc_json_set_int(struct json_object *o, const char *key, int64_t v);
+void kc_json_set_bool(struct json_object *o, const char *key, bool v);
+void kc_json_del(struct json_object *o, const char *key);
+/* Mutable access: NULL if absent. */
+struct json_object *kc_json_get_mut(struct json_object *o, const char *key);
+struct json_object *kc_json_at_mut(struct json_object *o, const char *path);
+struct json_object *kc_json_idx_mut(struct json_object *array, size_t i);
+/* The object (array) at path, with missing parents made; what is in the way and of another type is replaced. */
+struct json_object *kc_json_ensure_obj(struct json_object *o, const char *path);
+struct json_object *kc_json_ensure_arr(struct json_object *o, const char *path);
+void kc_json_push(struct json_object *array, struct json_object *take_v);
+void kc_json_push_str(struct json_object *array, const char *v);
+/* printf-built JSON for literals in code and tests, with %-escapes for values: %s a JSON string of a C string (NULL:
+ * null), %d int, %lld int64, %b bool, %o a struct json_object * that is taken. Aborts on a malformed format. Single
+ * quotes may stand for double quotes: kc_json_build("{'kind':'Pod','metadata':{'name':%s}}", name). */
+struct json_object *kc_json_build(const char *fmt, ...);

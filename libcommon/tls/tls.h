@@ -1,0 +1,65 @@
+/* TLS contexts (OpenSSL 3) that reload their files, and facts of certificates. */
+#pragma once
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+struct kc_tls_server_opts {
+        const char *cert_file, *key_file; /* PEM */
+        const char *client_ca_file;       /* NULL: client certificates are not asked for */
+        bool require_client_cert;         /* else a client may come without one */
+        const char *min_version;          /* "VersionTLS12" (default) or "VersionTLS13" */
+        char *const *cipher_suites;       /* IANA names of TLS 1.2 suites, strv; NULL: upstream's secure default */
+        bool alpn_h2;                     /* offer h2 and http/1.1, else only http/1.1 */
+};
+
+/* A server context; safe to share between threads. Certificate, key and CA files are looked at again at most every 10 s when
+ * a handshake starts, and taken anew when they changed and are valid (no restart for renewal). */
+struct kc_tls_server;
+int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server **ret, struct kc_error *err);
+void kc_tls_server_free(struct kc_tls_server *s);
+KC_DEFINE_CLEANUP(struct kc_tls_server *, kc_tls_server_free)
+/* A new SSL in accept state; the caller's. */
+SSL *kc_tls_server_ssl(struct kc_tls_server *s);
+
+struct kc_tls_client_opts {
+        const char *ca_file;              /* NULL with ca_pem NULL: the system's */
+        const char *cert_file, *key_file; /* NULL: none */
+        const char *ca_pem, *cert_pem, *key_pem; /* contents instead of files; win over files */
+        const char *server_name;          /* SNI and name check; an IP address is checked as one */
+        bool insecure_skip_verify;
+        bool alpn_h2;
+};
+struct kc_tls_client;
+int kc_tls_client_new(const struct kc_tls_client_opts *o, struct kc_tls_client **ret, struct kc_error *err);
+void kc_tls_client_free(struct kc_tls_client *c);
+KC_DEFINE_CLEANUP(struct kc_tls_client *, kc_tls_client_free)
+/* A new SSL in connect state, with SNI and verification set; the caller's. */
+SSL *kc_tls_client_ssl(struct kc_tls_client *c);
+
+/* The verified peer's identity, as the x509 authenticator of upstream sees it. */
+struct kc_tls_peer {
+        char *common_name;    /* user */
+        char **organizations; /* groups, strv, may be NULL */
+        char *fingerprint;    /* hex SHA-256 of the DER */
+        kc_time not_after;
+};
+/* NULL when the peer gave no certificate or it did not verify. The caller's. */
+struct kc_tls_peer *kc_tls_peer_of(SSL *ssl);
+void kc_tls_peer_free(struct kc_tls_peer *p);
+KC_DEFINE_CLEANUP(struct kc_tls_peer *, kc_tls_peer_free)
+
+/* A self-signed serving certificate and key in PEM files (upstream daemons do so when given none): names is a strv of DNS
+ * names and IP addresses. ECDSA P-256, valid one year. The key file has mode 0600. */
+int kc_tls_self_signed(const char *common_name, char *const *names, const char *cert_file, const char *key_file,
+    struct kc_error *err);
+/* SHA-256 of data; out has 32 bytes. */
+void kc_sha256(const void *data, size_t len, unsigned char out[static 32]);
+/* Constant-time comparison of two strings' bytes. */
+bool kc_secret_equal(const char *a, size_t a_len, const char *b, size_t b_len);
+/* All queued OpenSSL errors as one message, for kc_error_set. Clears the queue. Thread's static buffer. */
+const char *kc_tls_errors(void);
