@@ -20,5 +20,7 @@ function(kc_protobuf target proto)
   target_include_directories(${target} SYSTEM PUBLIC ${root})
   target_include_directories(${target} PRIVATE ${out})
   target_compile_options(${target} PRIVATE -Wno-strict-prototypes -Wno-shadow)
+  # GNU C predefines `linux`, which CRI has as a field.
+  target_compile_options(${target} PUBLIC -Ulinux)
   target_link_libraries(${target} PUBLIC PkgConfig::protobufc)
 endfunction()
