@@ -1,0 +1,198 @@
+# Shared by up and down: settings, messages, and how daemons are started and stopped. Sourced by bash.
+
+DEPLOY_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+PROJECT_DIR=$(dirname "$DEPLOY_DIR")
+
+DATA_DIR=/var/lib/kubec
+CLUSTER_CIDR=10.244.0.0/16
+SERVICE_CIDR=10.96.0.0/16
+CLUSTER_DNS=10.96.0.10
+API_PORT=6443
+# Not 2379: a user's own etcd may be there.
+ETCD_PORT=12379
+ETCD_PEER_PORT=12380
+
+# What a build needs on Debian 12.
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libjson-c-dev libyaml-dev
+    libssl-dev libnghttp2-dev libhttp-parser-dev libwslay-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev uthash-dev
+    libpcre2-dev libnftables-dev libmnl-dev libcmocka-dev libncurses-dev"
+
+CONTROL_PLANE="etcd kube-apiserver kube-controller-manager kube-scheduler"
+NODE="containerd kubelet kube-proxy"
+DRY_RUN=no
+
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+    BOLD=$'\e[1m' RED=$'\e[31m' GREEN=$'\e[32m' PLAIN=$'\e[0m'
+else
+    BOLD='' RED='' GREEN='' PLAIN=''
+fi
+
+# Paths below the data directory, once it is known.
+set_paths() {
+    case $DATA_DIR in
+    /*) ;;
+    *) DATA_DIR=$PWD/$DATA_DIR ;;
+    esac
+    BIN_DIR=$DATA_DIR/bin
+    PKI_DIR=$DATA_DIR/pki
+    CONFIG_DIR=$DATA_DIR/config
+    LOG_DIR=$DATA_DIR/log
+    RUN_DIR=$DATA_DIR/run
+    CONTAINERD_SOCK=$RUN_DIR/containerd.sock
+    # sun_path of a unix socket holds 107 characters.
+    [ ${#CONTAINERD_SOCK} -le 90 ] || die "--data-dir is too long for unix sockets: $DATA_DIR" "choose a path under 70 characters"
+    ADMIN_KUBECONFIG=$DATA_DIR/admin.kubeconfig
+}
+
+die() {
+    printf '%serror:%s %s\n' "$RED" "$PLAIN" "$1" >&2
+    [ -z "${2-}" ] || printf '       %s\n' "$2" >&2
+    exit 1
+}
+
+now_ms() {
+    local s=$EPOCHREALTIME
+    printf '%s' $((${s%.*} * 1000 + 10#${s#*.} / 1000))
+}
+
+# step <what> <log or ""> <command...>: runs it, shows how long it took; a failure names the log to read.
+step() {
+    local what=$1 log=$2 start rc
+    shift 2
+    if [ "$DRY_RUN" = yes ]; then
+        printf '  would: %s\n' "$what"
+        return 0
+    fi
+    start=$(now_ms)
+    printf '  %-58s ' "$what"
+    if [ -n "$log" ]; then
+        rc=0
+        "$@" >>"$log" 2>&1 || rc=$?
+    else
+        rc=0
+        "$@" || rc=$?
+    fi
+    if [ $rc -ne 0 ]; then
+        printf '%sfailed%s\n' "$RED" "$PLAIN"
+        [ -z "$log" ] || { [ -s "$log" ] && tail -n 15 "$log" | sed 's/^/    | /' >&2; }
+        die "$what: failed (exit $rc)" "read ${log:-the lines above}; mend the cause and run the same command again: it goes on where it stopped"
+    fi
+    printf '%s%6s ms%s\n' "$GREEN" $(($(now_ms) - start)) "$PLAIN"
+}
+
+have_systemd() {
+    [ -d /run/systemd/system ] && [ "$(cat /proc/1/comm)" = systemd ]
+}
+
+# Names this cluster's units: the default data directory has the plain names.
+unit_of() {
+    printf 'kubec-%s.service' "$1"
+}
+
+missing_packages() {
+    local p
+    for p in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || printf '%s ' "$p"
+    done
+}
+
+# The packages' own services stay off: the cluster starts its own etcd and containerd.
+install_packages() {
+    local missing rc policy=/usr/sbin/policy-rc.d ours=no
+    # shellcheck disable=SC2086 # lists of words
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    if [ ! -e $policy ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+    fi
+    rc=0
+    apt-get update -q || rc=$?
+    # shellcheck disable=SC2086
+    [ $rc -ne 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing || rc=$?
+    [ $ours = no ] || rm -f $policy
+    return $rc
+}
+
+# wait_for <seconds> <command...>: until it succeeds.
+wait_for() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || return 1
+        sleep 0.05
+    done
+}
+
+pid_alive() {
+    [ -n "${1-}" ] && [ -d "/proc/$1" ] && [ "$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null)" != Z ]
+}
+
+read_pid() {
+    cat "$RUN_DIR/$1.pid" 2>/dev/null
+}
+
+supervisor_running() {
+    local pid
+    pid=$(cat "$RUN_DIR/$1.supervisor.pid" 2>/dev/null) || return 1
+    pid_alive "$pid" && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "supervise $1 $RUN_DIR "
+}
+
+# start_daemon <name> <command...>: by systemd where it is, else under deploy/supervise. A running one is restarted when
+# its command or its binary has changed.
+start_daemon() {
+    local name=$1 stamp
+    shift
+    stamp=$(printf '%s\n' "$@"; stat -Lc '%Y %s' "$1" "$CONFIG_DIR/$name".* 2>/dev/null)
+    if have_systemd; then
+        write_unit "$name" "$@"
+        if [ "$stamp" != "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ]; then
+            systemctl restart "$(unit_of "$name")" || return 1
+        else
+            systemctl start "$(unit_of "$name")" || return 1
+        fi
+    else
+        if supervisor_running "$name"; then
+            [ "$stamp" != "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ] || return 0
+            stop_daemon "$name" || return 1
+        fi
+        setsid "$DEPLOY_DIR/supervise" "$name" "$RUN_DIR" "$LOG_DIR/$name.log" -- "$@" </dev/null >/dev/null 2>&1 9>&- &
+        disown
+    fi
+    printf '%s\n' "$stamp" >"$RUN_DIR/$name.stamp"
+}
+
+# The unit of deploy/systemd with its places filled in.
+write_unit() {
+    local name=$1 unit command
+    shift
+    unit=/etc/systemd/system/$(unit_of "$name")
+    command=$(printf '%s ' "$@")
+    sed -e "s|@COMMAND@|${command% }|" -e "s|@DATA_DIR@|$DATA_DIR|g" "$DEPLOY_DIR/systemd/$name.service" >"$unit.new"
+    if ! cmp -s "$unit.new" "$unit"; then
+        mv "$unit.new" "$unit"
+        systemctl daemon-reload
+    else
+        rm -f "$unit.new"
+    fi
+    systemctl enable --quiet "$(unit_of "$name")"
+}
+
+stop_daemon() {
+    local name=$1 pid
+    rm -f "$RUN_DIR/$name.stamp"
+    if have_systemd; then
+        [ ! -e "/etc/systemd/system/$(unit_of "$name")" ] || systemctl stop "$(unit_of "$name")"
+        return
+    fi
+    if supervisor_running "$name"; then
+        pid=$(cat "$RUN_DIR/$name.supervisor.pid")
+        kill -TERM "$pid" 2>/dev/null || true
+        wait_for 40 supervisor_gone "$pid" || return 1
+    fi
+    rm -f "$RUN_DIR/$name.supervisor.pid" "$RUN_DIR/$name.pid"
+}
+
+supervisor_gone() {
+    ! pid_alive "$1"
+}
