@@ -1,4 +1,5 @@
-/* Time. Code that is tested takes a const struct kc_clock * (NULL means the real one) and never reads time(2) itself. */
+/* Time. Code that is tested takes a const struct kc_clock * (NULL means the real one) and never reads time(2) itself.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -38,5 +39,6 @@ int kc_time_parse(const char *s, kc_time *ret_t);
 int kc_duration_parse(const char *s, int64_t *ret_usec);
 /* As Go prints it: "1h2m3.5s"; buf needs KC_TIME_LEN. */
 const char *kc_duration_format(int64_t usec, char buf[static KC_TIME_LEN]);
-/* As kubectl prints ages: "5s", "2m5s", "3h4m", "2d3h", "400d", "2y10d" (k8s.io/apimachinery duration.HumanDuration). */
+/* As kubectl prints ages: "5s", "2m5s", "3h4m", "2d3h", "400d", "2y10d" (k8s.io/apimachinery duration.HumanDuration).
+ */
 const char *kc_duration_human(int64_t usec, char buf[static KC_TIME_LEN]);

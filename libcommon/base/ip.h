@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 struct kc_ip {
-        int family; /* AF_INET or AF_INET6 */
+        int family;    /* AF_INET or AF_INET6 */
         uint8_t b[16]; /* network order; 4 bytes for IPv4 */
 };
 

@@ -46,11 +46,9 @@ static inline void kc_list_remove(struct kc_list *node)
         kc_list_init(node);
 }
 
-#define KC_LIST_FIRST(head, type, member)                                                                              \
-        (kc_list_empty(head) ? NULL : KC_CONTAINER_OF((head)->next, type, member))
+#define KC_LIST_FIRST(head, type, member) (kc_list_empty(head) ? NULL : KC_CONTAINER_OF((head)->next, type, member))
 /* The loop variable may be removed (and freed) in the body. */
 #define KC_LIST_FOREACH(head, var, type, member)                                                                       \
         for (type *var = KC_CONTAINER_OF((head)->next, type, member),                                                  \
                   *var##_next = KC_CONTAINER_OF(var->member.next, type, member);                                       \
-             &var->member != (head);                                                                                   \
-             var = var##_next, var##_next = KC_CONTAINER_OF(var->member.next, type, member))
+             &var->member != (head); var = var##_next, var##_next = KC_CONTAINER_OF(var->member.next, type, member))

@@ -45,23 +45,6 @@ static void puts_raw(struct line *l, const char *s)
         put(l, s, strlen(s));
 }
 
-/* Bytes of the valid UTF-8 sequence at s; 0 if there is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-        if (*s < 0x80)
-                return 1;
-        size_t len = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-        if (*s < 0xc2 || *s > 0xf4)
-                return 0;
-        for (size_t i = 1; i < len; i++)
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
-            (*s == 0xf4 && s[1] > 0x8f))
-                return 0;
-        return len;
-}
-
 /* One character of a quoted string, as strconv.Quote or JSON escape it. Returns the bytes consumed. */
 static size_t put_escaped(struct line *l, const unsigned char *s)
 {
@@ -72,7 +55,7 @@ static size_t put_escaped(struct line *l, const unsigned char *s)
                 put(l, (char[]){'\\', letter[hit - plain]}, 2);
                 return 1;
         }
-        size_t len = utf8_len(s);
+        size_t len = kc_utf8_len((const char *)s, 4); /* the NUL ends a cut sequence */
         if (*s < 0x20 || *s == 0x7f || len == 0) {
                 char escape[8];
                 if (len == 0 && l->json)

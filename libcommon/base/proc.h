@@ -9,9 +9,9 @@
 struct kc_proc_opts {
         const char *input; /* to standard input; NULL: /dev/null */
         size_t input_len;
-        int timeout_ms;   /* 0: none; on expiry the process group gets SIGKILL and -ETIMEDOUT is returned */
+        int timeout_ms;    /* 0: none; on expiry the process group gets SIGKILL and -ETIMEDOUT is returned */
         size_t max_output; /* per stream; more is -EMSGSIZE. 0: 1 MiB */
-        char *const *env; /* NULL: ours */
+        char *const *env;  /* NULL: ours */
 };
 
 /* argv[0] is looked up in PATH. ret_status: wait(2) status. ret_out, ret_err may be NULL (discarded). opts may be NULL.

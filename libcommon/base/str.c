@@ -75,6 +75,23 @@ char *kc_str_replace_all(const char *s, const char *from, const char *to)
         return kc_buf_take_str(&b);
 }
 
+size_t kc_utf8_len(const char *s, size_t len)
+{
+        const unsigned char *p = (const unsigned char *)s;
+        if (len == 0 || *p < 0x80)
+                return len ? 1 : 0;
+        size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+        if (*p < 0xc2 || *p > 0xf4 || n > len)
+                return 0;
+        for (size_t i = 1; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        bool overlong = (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xf0 && p[1] < 0x90);
+        bool surrogate = *p == 0xed && p[1] > 0x9f;
+        bool too_large = *p == 0xf4 && p[1] > 0x8f;
+        return overlong || surrogate || too_large ? 0 : n;
+}
+
 static bool is_digit(char c)
 {
         return c >= '0' && c <= '9';

@@ -22,6 +22,9 @@ void kc_str_set(char **dst, const char *src);
 char *kc_str_trim(const char *s);
 char *kc_str_replace_all(const char *s, const char *from, const char *to);
 
+/* Bytes of the valid UTF-8 sequence at s (1 to 4), at most len; 0 if there is none. */
+size_t kc_utf8_len(const char *s, size_t len);
+
 /* Whole string, base 10, optional sign: 0, -EINVAL (not a number) or -ERANGE. */
 int kc_str_to_i64(const char *s, int64_t *ret_v);
 int kc_str_to_u64(const char *s, uint64_t *ret_v);

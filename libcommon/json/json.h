@@ -1,6 +1,7 @@
 /* JSON values are json-c's struct json_object trees; this adds strict, limited parsing, path access and thread-safe
- * output. A tree that more than one thread can see is immutable: no json_object_get/put on it (their counts are not
- * atomic), no json_object_to_json_string (it caches inside): copy with kc_json_copy, print with kc_json_write.
+ * output. Strings hold no NUL characters: the parsers reject them. A tree that more than one thread can see is
+ * immutable: no json_object_get/put on it (their counts are not atomic), no json_object_to_json_string (it caches
+ * inside): copy with kc_json_copy, print with kc_json_write.
  *
  * Accessors take const trees, accept NULL (as an absent value) and never convert between types. */
 #pragma once
@@ -17,14 +18,14 @@ struct kc_json_limits {
         int max_depth;    /* nesting of objects and arrays */
         size_t max_nodes; /* values in all; for YAML after alias expansion */
 };
-/* 3 MiB, 128 levels deep... see json.c; what an API request may hold. */
+/* 3 MiB, 128 levels, 400,000 values: what an API request may hold. */
 extern const struct kc_json_limits kc_json_default_limits;
 
 /* Strict RFC 8259 and UTF-8, exactly one value; integers outside int64 become doubles as in Go's unstructured decoding.
  * Messages say line and column. A repeated key: the last one wins (ask kc_json_duplicates). *ret is the caller's
  * (kc_json_free); a JSON null is a NULL tree with return 0. limits NULL: the default ones. */
-int kc_json_parse(const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret,
-    struct kc_error *err);
+int kc_json_parse(
+    const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret, struct kc_error *err);
 /* Paths of keys that are repeated in one object, e.g. "spec.containers[0].name"; NULL if none. data must be valid. */
 char **kc_json_duplicates(const char *data, size_t len);
 
@@ -67,14 +68,16 @@ bool kc_json_is_arr(const struct json_object *o);
 /* Number of keys of an object; 0 for anything else. */
 size_t kc_json_n_keys(const struct json_object *o);
 
-/* KC_JSON_FOREACH(obj, key, value) { ... } in insertion order; a NULL or non-object obj has no keys. */
+/* KC_JSON_FOREACH(obj, key, val) { ... } in insertion order: key a const char *, val a const struct json_object * (NULL
+ * for null). A NULL or non-object obj has no keys. The current key may be deleted in the body. */
 #define KC_JSON_FOREACH(obj, key, val)                                                                                 \
-        for (const struct lh_entry *key##_e = kc_json_first(obj); key##_e; key##_e = key##_e->next)                    \
-                for (const char *key = (const char *)lh_entry_k(key##_e); key; key = NULL)                             \
-                        for (const struct json_object *val = (const struct json_object *)lh_entry_v(key##_e), *val##_o = \
-                                                           (const struct json_object *)key##_e;                        \
-                             val##_o; val##_o = NULL)
-const struct lh_entry *kc_json_first(const struct json_object *o);
+        for (const struct json_object *val = NULL, *val##_once = (const struct json_object *)""; val##_once;           \
+             val##_once = NULL)                                                                                        \
+                for (const char *key##_at = (const char *)kc_json_first(obj), *key = kc_json_next(&key##_at, &val);    \
+                     key; key = kc_json_next(&key##_at, &val))
+/* The steps of KC_JSON_FOREACH: the first entry, and the key (NULL at the end) and value at *at, which moves on. */
+const void *kc_json_first(const struct json_object *o);
+const char *kc_json_next(const char **at, const struct json_object **ret_val);
 
 /* --- Writing, on trees that the caller owns. Setters replace an existing key in place. */
 void kc_json_set(struct json_object *o, const char *key, struct json_object *take_v);
@@ -92,6 +95,7 @@ struct json_object *kc_json_ensure_arr(struct json_object *o, const char *path);
 void kc_json_push(struct json_object *array, struct json_object *take_v);
 void kc_json_push_str(struct json_object *array, const char *v);
 /* printf-built JSON for literals in code and tests, with %-escapes for values: %s a JSON string of a C string (NULL:
- * null), %d int, %lld int64, %b bool, %o a struct json_object * that is taken. Aborts on a malformed format. Single
- * quotes may stand for double quotes: kc_json_build("{'kind':'Pod','metadata':{'name':%s}}", name). */
+ * null; also as a key), %d int, %ld and %lld int64, %f double, %b bool, %o a struct json_object * that is taken. Aborts
+ * on a malformed format. Single quotes may stand for double quotes:
+ * kc_json_build("{'kind':'Pod','metadata':{'name':%s}}", name). */
 struct json_object *kc_json_build(const char *fmt, ...);
