@@ -26,8 +26,8 @@ void kc_loop_stop(struct kc_loop *l);
 /* Runs the loop on a thread of its own until kc_loop_stop; kc_loop_join waits for its end. */
 int kc_loop_start_thread(struct kc_loop *l, struct kc_error *err);
 void kc_loop_join(struct kc_loop *l);
-/* Any thread: fn(arg) on the loop, in the order of posting. Never blocks. Posts that the loop does not get to run any more
- * are run by kc_loop_free. */
+/* Any thread: fn(arg) on the loop, in the order of posting. Never blocks. Posts that the loop does not get to run any
+ * more are run by kc_loop_free. */
 void kc_loop_post(struct kc_loop *l, kc_loop_fn fn, void *arg);
 /* Any thread but the loop's: posts and waits until fn has returned. On the loop's thread: calls fn. */
 void kc_loop_call(struct kc_loop *l, kc_loop_fn fn, void *arg);

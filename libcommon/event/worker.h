@@ -1,4 +1,5 @@
-/* A bounded pool of threads for code that blocks. Threads are made on demand up to the limit and end when idle for 10 s. */
+/* A bounded pool of threads for code that blocks. Threads are made on demand up to the limit and end when idle for 10
+ * s. */
 #pragma once
 
 #include <stdbool.h>
