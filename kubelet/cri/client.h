@@ -44,8 +44,9 @@ int kc_cri_run_pod_sandbox(
     struct kc_cri *c, kc_cri_sandbox_config *config, const char *handler, char **ret_id, struct kc_error *err);
 int kc_cri_stop_pod_sandbox(struct kc_cri *c, const char *id, struct kc_error *err);
 int kc_cri_remove_pod_sandbox(struct kc_cri *c, const char *id, struct kc_error *err);
+/* verbose: with the runtime's own info map (key "info": JSON with "pid", as containerd and CRI-O give it). */
 int kc_cri_pod_sandbox_status(
-    struct kc_cri *c, const char *id, Runtime__V1__PodSandboxStatusResponse **ret, struct kc_error *err);
+    struct kc_cri *c, const char *id, bool verbose, Runtime__V1__PodSandboxStatusResponse **ret, struct kc_error *err);
 /* pod_uid NULL: all. */
 int kc_cri_list_pod_sandboxes(
     struct kc_cri *c, const char *pod_uid, Runtime__V1__ListPodSandboxResponse **ret, struct kc_error *err);
@@ -58,8 +59,10 @@ int kc_cri_remove_container(struct kc_cri *c, const char *id, struct kc_error *e
 int kc_cri_list_containers(
     struct kc_cri *c, const char *pod_uid, Runtime__V1__ListContainersResponse **ret, struct kc_error *err);
 int kc_cri_container_status(
-    struct kc_cri *c, const char *id, Runtime__V1__ContainerStatusResponse **ret, struct kc_error *err);
+    struct kc_cri *c, const char *id, bool verbose, Runtime__V1__ContainerStatusResponse **ret, struct kc_error *err);
 int kc_cri_reopen_container_log(struct kc_cri *c, const char *id, struct kc_error *err);
+int kc_cri_update_container_resources(
+    struct kc_cri *c, const char *id, Runtime__V1__LinuxContainerResources *resources, struct kc_error *err);
 /* Runs cmd (strv) in the container. Returns 0 whenever it ran, with its exit code; -ETIMEDOUT when timeout_seconds (0:
  * none) passed. Output (stdout, then stderr) is appended to ret_out, which may be NULL. */
 int kc_cri_exec_sync(struct kc_cri *c, const char *id, char *const *cmd, int timeout_seconds, int *ret_exit_code,

@@ -1,0 +1,17 @@
+/* Shared by the files of the CRI client. */
+#pragma once
+
+#include "kubelet/cri/client.h"
+
+#define KC_CRI_RUNTIME "/runtime.v1.RuntimeService/"
+#define KC_CRI_IMAGES "/runtime.v1.ImageService/"
+
+struct kc_cri {
+        struct kc_grpc_channel *runtime, *images;
+        bool shared; /* images is runtime */
+        int timeout_ms;
+};
+
+/* ret: address of a pointer to the response's type. */
+int kc_cri_call(struct kc_grpc_channel *ch, const char *method, const void *req, const ProtobufCMessageDescriptor *desc,
+    int timeout_ms, void *ret, struct kc_error *err);
