@@ -3,9 +3,9 @@
  *   API server --list/watch--> reflector --> cache (rwlock) --> handlers, on the loop
  *                                              ^-- lookups, any thread
  *
- * The reflector streams the initial list where the server can (sendInitialEvents), else lists in pages; then watches with
- * bookmarks; resumes from its last resourceVersion after a broken connection, lists again on 410 Gone; backs off (800 ms to
- * 30 s, jittered) when the server is away. After a new list, deletions that were missed are delivered. */
+ * The reflector streams the initial list where the server can (sendInitialEvents), else lists in pages; then watches
+ * with bookmarks; resumes from its last resourceVersion after a broken connection, lists again on 410 Gone; backs off
+ * (800 ms to 30 s, jittered) when the server is away. After a new list, deletions that were missed are delivered. */
 #pragma once
 
 #include "api/object.h"
@@ -43,7 +43,8 @@ struct kc_informer_handler {
 /* A handler added late gets the present objects as adds. Handlers live as long as the informer. */
 void kc_informer_add_handler(struct kc_informer *i, const struct kc_informer_handler *h, void *arg);
 /* fn pushes the object's index values (kc_strv_push). Before start. */
-void kc_informer_add_index(struct kc_informer *i, const char *index, void (*fn)(const struct kc_object *obj, char ***values));
+void kc_informer_add_index(
+    struct kc_informer *i, const char *index, void (*fn)(const struct kc_object *obj, char ***values));
 
 /* --- Lookups, any thread. Objects come with a reference. */
 /* NULL: not there. */

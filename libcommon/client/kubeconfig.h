@@ -33,6 +33,7 @@ char **kc_kubeconfig_paths(const char *explicit_path);
 /* Resolves a context (current-context by default). Messages as kubectl's: context "x" does not exist. */
 int kc_kubeconfig_resolve(const struct json_object *config, const struct kc_kubeconfig_overrides *o,
     struct kc_client_config *ret, struct kc_error *err);
-/* For daemons: load one --kubeconfig file and resolve its current context; path NULL or "": in-cluster configuration. */
+/* For daemons: load one --kubeconfig file and resolve its current context; path NULL or "": in-cluster configuration.
+ */
 int kc_client_config_for_daemon(const char *kubeconfig_path, struct kc_client_config *ret, struct kc_error *err);
 void kc_client_config_done(struct kc_client_config *c);

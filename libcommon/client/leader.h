@@ -7,8 +7,8 @@
 struct kc_leader;
 
 struct kc_leader_opts {
-        const char *lease_namespace, *lease_name; /* "kube-system", "kube-scheduler" */
-        const char *identity;                     /* NULL: "<hostname>_<uuid>" */
+        const char *lease_namespace, *lease_name;                  /* "kube-system", "kube-scheduler" */
+        const char *identity;                                      /* NULL: "<hostname>_<uuid>" */
         int lease_duration_ms, renew_deadline_ms, retry_period_ms; /* 0: 15000, 10000, 2000 */
         /* On the loop. */
         void (*on_started_leading)(void *arg);

@@ -1,6 +1,6 @@
-/* Event recorder with client-go's aggregation: the same event again raises its count by a patch; more than 10 similar ones in
- * 10 minutes are combined; 25 burst then one each 5 minutes per object (spam filter). Never blocks: a bounded queue, sent
- * from the pool; events that find it full are dropped and counted. */
+/* Event recorder with client-go's aggregation: the same event again raises its count by a patch; more than 10 similar
+ * ones in 10 minutes are combined; 25 burst then one each 5 minutes per object (spam filter). Never blocks: a bounded
+ * queue, sent from the pool; events that find it full are dropped and counted. */
 #pragma once
 
 #include "client/rest.h"
@@ -9,7 +9,8 @@
 struct kc_recorder;
 
 /* component: "default-scheduler", "kubelet", "deployment-controller"; host may be NULL. */
-struct kc_recorder *kc_recorder_new(struct kc_rest *rest, struct kc_pool *pool, const char *component, const char *host);
+struct kc_recorder *kc_recorder_new(
+    struct kc_rest *rest, struct kc_pool *pool, const char *component, const char *host);
 void kc_recorder_free(struct kc_recorder *r);
 KC_DEFINE_CLEANUP(struct kc_recorder *, kc_recorder_free)
 /* Any thread. obj: the regarding object, whose apiVersion and kind are given by gvr. type: "Normal" or "Warning". */

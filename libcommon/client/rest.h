@@ -36,9 +36,10 @@ void kc_rest_free(struct kc_rest *r);
 KC_DEFINE_CLEANUP(struct kc_rest *, kc_rest_free)
 struct kc_loop *kc_rest_loop(struct kc_rest *r);
 
-/* --- Blocking calls: worker threads only, never the loop's. ns NULL or "" for cluster scope (or all namespaces in lists).
- * ret may be NULL. Trees returned are the caller's. Errors are the server's Status (kc_error_is(err, KC_REASON_...)), or
- * transport errors with code 0. 429 and 503 with Retry-After are retried as client-go does, at most 10 times. */
+/* --- Blocking calls: worker threads only, never the loop's. ns NULL or "" for cluster scope (or all namespaces in
+ * lists). ret may be NULL. Trees returned are the caller's. Errors are the server's Status (kc_error_is(err,
+ * KC_REASON_...)), or transport errors with code 0. 429 and 503 with Retry-After are retried as client-go does, at most
+ * 10 times. */
 int kc_rest_get(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name, struct json_object **ret,
     struct kc_error *err);
 /* query: "labelSelector=...&limit=500", already escaped, or NULL. */
@@ -65,10 +66,10 @@ struct kc_delete_opts {
 int kc_rest_delete(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name,
     const struct kc_delete_opts *opts, struct json_object **ret, struct kc_error *err);
 /* POST to a subresource: binding, eviction, token. */
-int kc_rest_create_sub(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name, const char *subresource,
-    const struct json_object *obj, struct json_object **ret, struct kc_error *err);
-/* Any request: path with query below the server's URL; body and content_type may be NULL. *ret gets the response's bytes;
- * non-2xx is an error. */
+int kc_rest_create_sub(struct kc_rest *r, const struct kc_gvr *g, const char *ns, const char *name,
+    const char *subresource, const struct json_object *obj, struct json_object **ret, struct kc_error *err);
+/* Any request: path with query below the server's URL; body and content_type may be NULL. *ret gets the response's
+ * bytes; non-2xx is an error. */
 int kc_rest_raw(struct kc_rest *r, const char *method, const char *path, const char *content_type, const char *accept,
     struct kc_bytes *body, struct kc_bytes **ret, struct kc_error *err);
 
@@ -84,5 +85,5 @@ struct kc_rest_stream_cbs {
         void (*on_end)(const struct kc_error *err, void *arg); /* last; err without errnum: a clean end */
 };
 struct kc_http_call;
-int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, const struct kc_rest_stream_cbs *cbs, void *arg,
-    struct kc_http_call **ret_call, struct kc_error *err);
+int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, const struct kc_rest_stream_cbs *cbs,
+    void *arg, struct kc_http_call **ret_call, struct kc_error *err);

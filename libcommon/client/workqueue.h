@@ -1,5 +1,5 @@
-/* Rate-limited work queue of keys, as client-go's: a key is in it once, is not handed to two workers at the same time, and
- * comes again if it was added while it was worked on. And a controller: workers that call sync(key). */
+/* Rate-limited work queue of keys, as client-go's: a key is in it once, is not handed to two workers at the same time,
+ * and comes again if it was added while it was worked on. And a controller: workers that call sync(key). */
 #pragma once
 
 #include <stdbool.h>
@@ -32,13 +32,16 @@ void kc_workqueue_done(struct kc_workqueue *q, const char *key);
 void kc_workqueue_shutdown(struct kc_workqueue *q);
 /* fn (any thread, must not block) when a key may be ready. */
 void kc_workqueue_on_ready(struct kc_workqueue *q, void (*fn)(void *arg), void *arg);
+/* For metrics: fn for every queue of the process, with the seconds that its keys under work have taken so far (their
+ * sum, and the longest). Must not touch queues. */
+void kc_workqueue_each_running(void (*fn)(const char *name, double unfinished, double longest, void *arg), void *arg);
 
-/* Drives a queue: up to `workers` syncs at a time on the pool. sync returns 0 (forget), or a negative errno (logged with the
- * controller's name and the key, then add_rate_limited). */
+/* Drives a queue: up to `workers` syncs at a time on the pool. sync returns 0 (forget), or a negative errno (logged
+ * with the controller's name and the key, then add_rate_limited). */
 struct kc_controller;
 typedef int (*kc_sync_fn)(void *arg, const char *key, struct kc_error *err);
-struct kc_controller *kc_controller_new(struct kc_loop *loop, struct kc_pool *pool, const char *name, int workers,
-    kc_sync_fn sync, void *arg);
+struct kc_controller *kc_controller_new(
+    struct kc_loop *loop, struct kc_pool *pool, const char *name, int workers, kc_sync_fn sync, void *arg);
 struct kc_workqueue *kc_controller_queue(struct kc_controller *c);
 /* On the loop, once the informers have synced. Keys added before wait. */
 void kc_controller_start(struct kc_controller *c);

@@ -1,4 +1,5 @@
-/* What the main functions of the daemons share: the loop with its signals, the secure health/metrics server, the client. */
+/* What the main functions of the daemons share: the loop with its signals, the secure health/metrics server, the
+ * client. */
 #pragma once
 
 #include "client/rest.h"
@@ -22,7 +23,8 @@ struct kc_daemon_flags {
                 "help", 'h', KC_FLAG_BOOL, &(f)->help, "print this help", "Global"                                     \
         }
 
-/* Parses, handles --help and --version, sets up logging. Returns 0: go on; 1: done, exit 0; negative: print and exit 1. */
+/* Parses, handles --help and --version, sets up logging. Returns 0: go on; 1: done, exit 0; negative: print and exit 1.
+ */
 int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag *flags, size_t n, int argc, char **argv,
     struct kc_daemon_flags *common, struct kc_error *err);
 
@@ -43,12 +45,12 @@ struct kc_daemon_server_opts {
         const char *bind_address;
         int port;
         const char *cert_file, *key_file, *cert_dir, *client_ca_file;
-        bool plain_http; /* kube-proxy's healthz and metrics ports */
+        bool plain_http;      /* kube-proxy's healthz and metrics ports */
         struct kc_rest *rest; /* NULL: no authorization of /metrics (loopback ports) */
         struct kc_pool *pool;
         struct kc_health *health;
 };
-int kc_daemon_server_new(struct kc_loop *loop, const struct kc_daemon_server_opts *o, struct kc_daemon_server **ret,
-    struct kc_error *err);
+int kc_daemon_server_new(
+    struct kc_loop *loop, const struct kc_daemon_server_opts *o, struct kc_daemon_server **ret, struct kc_error *err);
 void kc_daemon_server_free(struct kc_daemon_server *s);
 KC_DEFINE_CLEANUP(struct kc_daemon_server *, kc_daemon_server_free)

@@ -1,12 +1,12 @@
-/* Command-line flags in the style of upstream's pflag: --name=value, --name value, --bool, -x; one explicit table for each
- * daemon. --help prints all by section; unknown flags are an error that names the near miss. */
+/* Command-line flags in the style of upstream's pflag: --name=value, --name value, --bool, -x; one explicit table for
+ * each daemon. --help prints all by section; unknown flags are an error that names the near miss. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"
 #include "base/buf.h"
+#include "base/error.h"
 
 enum kc_flag_kind {
         KC_FLAG_STRING,   /* char ** (heap) */
@@ -30,14 +30,16 @@ struct kc_flag {
 };
 
 /* Flags of the table; positional arguments go to *ret_args (strv; NULL: positionals are an error). */
-int kc_flags_parse(const struct kc_flag *flags, size_t n, int argc, char *const *argv, char ***ret_args,
-    struct kc_error *err);
+int kc_flags_parse(
+    const struct kc_flag *flags, size_t n, int argc, char *const *argv, char ***ret_args, struct kc_error *err);
 void kc_flags_help(struct kc_buf *out, const char *program, const char *summary, const struct kc_flag *flags, size_t n);
 /* Was the flag given on the command line? (Component config: flags win over the file.) Kept per table until exit. */
 bool kc_flags_given(const struct kc_flag *flags, const char *name);
 
-/* A component config file (YAML) of that apiVersion and kind, e.g. kubelet.config.k8s.io/v1beta1 KubeletConfiguration.
- * Unknown top-level fields are warned about in the log. */
+/* A component config file (YAML) of that kind and one of those apiVersions (NULL-terminated), e.g.
+ * kubelet.config.k8s.io/v1beta1 KubeletConfiguration. */
 struct json_object;
-int kc_component_config_load(const char *path, const char *const *api_versions, const char *kind, struct json_object **ret,
-    struct kc_error *err);
+int kc_component_config_load(const char *path, const char *const *api_versions, const char *kind,
+    struct json_object **ret, struct kc_error *err);
+/* Logs a warning for each top-level field that is not in known (NULL-terminated). */
+void kc_component_config_warn_unknown(const struct json_object *config, const char *path, const char *const *known);
