@@ -1,5 +1,5 @@
-/* The schema of the API: group-versions, resources, kinds and types as constant tables, generated from schema/<group>/<version>.yaml
- * by kc-schema-gen. Everything the API serves is derived from them.
+/* The schema of the API: group-versions, resources, kinds and types as constant tables, generated from
+ * schema/<group>/<version>.yaml by kc-schema-gen. Everything the API serves is derived from them.
  *
  *   kc_group_version --> kc_resource[] --> kc_type (an object type) --> kc_field[] --> kc_type ...
  *
@@ -39,6 +39,7 @@ enum {
         KC_FIELD_PATCH_RETAIN_KEYS = 1 << 2, /* ... retainKeys */
         KC_FIELD_MAP_ATOMIC = 1 << 3,        /* x-kubernetes-map-type: atomic, on the field */
         KC_FIELD_OMIT_EMPTY = 1 << 4,        /* encoders leave out the zero value */
+        KC_FIELD_POINTER = 1 << 5,           /* absent (null) and zero differ; zero is kept */
 };
 
 struct kc_type;
@@ -47,8 +48,9 @@ struct kc_field {
         const char *name;
         const struct kc_type *type;
         uint32_t flags;
-        int wire;                /* protobuf field number; 0: none */
-        const char *merge_key;   /* x-kubernetes-patch-merge-key */
+        int wire; /* protobuf field number; 0: none; outer << 16 | inner: field inner of the message embedded as outer
+                   */
+        const char *merge_key;    /* x-kubernetes-patch-merge-key */
         const char *default_json; /* JSON text of the static default, or NULL */
         const char *doc;
 };
@@ -56,13 +58,14 @@ struct kc_field {
 struct kc_type {
         const char *name; /* "io.k8s.api.core.v1.PodSpec"; NULL for anonymous types */
         enum kc_type_kind kind;
-        const struct kc_type *elem; /* MAP, ARRAY */
+        const struct kc_type *elem;    /* MAP, ARRAY */
         const struct kc_field *fields; /* OBJECT; sorted by name */
         size_t n_fields;
+        const uint16_t *order;    /* OBJECT: indexes of fields in the order in which they are encoded; NULL: by name */
         const char *const *enums; /* STRING; NULL-terminated; NULL: any */
         enum kc_list_type list_type; /* ARRAY */
         const char *const *list_map_keys;
-        bool map_atomic;     /* OBJECT: x-kubernetes-map-type atomic */
+        bool map_atomic;       /* OBJECT: x-kubernetes-map-type atomic */
         bool preserve_unknown; /* OBJECT: unknown fields are kept */
         const char *doc;
 };
@@ -96,14 +99,16 @@ struct kc_resource {
         const char *const *short_names; /* NULL-terminated, or NULL */
         const char *const *categories;
         uint32_t verbs;
-        const char *storage_prefix; /* "pods", "deployments": the path below /registry/ */
+        const char *storage_prefix;                  /* "pods", "deployments": the path below /registry/ */
         const char *storage_group, *storage_version; /* group-version in which it is stored (Events: core v1) */
         const struct kc_type *type;
         const struct kc_subresource *subresources;
         size_t n_subresources;
         const struct kc_column *columns;
         size_t n_columns;
-        const char *const *selectable_fields; /* besides metadata.name and metadata.namespace */
+        const char *const
+            *selectable_fields; /* besides metadata.name and metadata.namespace; NULL-terminated, or NULL */
+        const struct kc_type *list_object_type; /* of list_kind; NULL: cannot be listed */
 };
 
 struct kc_group_version {
@@ -118,6 +123,10 @@ const struct kc_group_version *const *kc_schema_group_versions(size_t *ret_n);
 const struct kc_resource *kc_schema_resource(const char *group, const char *version, const char *resource);
 const struct kc_resource *kc_schema_kind(const char *group, const char *version, const char *kind);
 const struct kc_type *kc_schema_type(const char *name);
+/* All named types, sorted by name. */
+const struct kc_type *const *kc_schema_types(size_t *ret_n);
+/* The type of a kind without fields and elements: KC_TYPE_STRING, KC_TYPE_TIME, ... */
+const struct kc_type *kc_schema_scalar(enum kc_type_kind kind);
 const struct kc_field *kc_type_field(const struct kc_type *t, const char *name);
 const struct kc_subresource *kc_resource_subresource(const struct kc_resource *r, const char *name);
 /* "v1" or "apps/v1" apart; *ret_group "" for core. Heap. */
