@@ -1,0 +1,148 @@
+/* Runs transactions with libnftables and listens for other programs' changes on an nfnetlink socket (libmnl). The
+ * kernel names the process behind each generation (NFTA_GEN_PROC_PID), which tells our own changes from others'. */
+#include "proxy/nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <nftables/libnftables.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct kc_nft {
+        struct nft_ctx *ctx;
+};
+
+int kc_nft_new(struct kc_nft **ret, struct kc_error *err)
+{
+        struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+        if (!ctx || nft_ctx_buffer_output(ctx) != 0 || nft_ctx_buffer_error(ctx) != 0) {
+                if (ctx)
+                        nft_ctx_free(ctx);
+                return kc_error_set(err, ENOMEM, "cannot make a context of libnftables");
+        }
+        *ret = KC_NEW(struct kc_nft);
+        (*ret)->ctx = ctx;
+        return 0;
+}
+
+void kc_nft_free(struct kc_nft *n)
+{
+        nft_ctx_free(n->ctx);
+        kc_free(n);
+}
+
+int kc_nft_run(struct kc_nft *n, const char *commands, struct kc_error *err)
+{
+        if (nft_run_cmd_from_buffer(n->ctx, commands) == 0)
+                return 0;
+        const char *text = nft_ctx_get_error_buffer(n->ctx);
+        const char *end = text ? strchr(text, '\n') : NULL;
+        return kc_error_set(err, EIO, "nft: %.*s", end ? (int)(end - text) : 512, text ? text : "unknown error");
+}
+
+struct kc_nft_watch {
+        struct mnl_socket *nl;
+        struct kc_io *io;
+        void (*fn)(void *arg);
+        void *arg;
+        bool ours_hurt; /* something of a kube-proxy table was deleted in the generation being read */
+};
+
+static bool is_our_table(const struct nlmsghdr *h, uint16_t table_attr)
+{
+        const struct nlattr *a;
+        mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) == table_attr &&
+                                                             mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >=
+                                                                 0) return strcmp(mnl_attr_get_str(a), "kube-proxy") ==
+            0;
+        return false;
+}
+
+static uint32_t generation_pid(const struct nlmsghdr *h)
+{
+        const struct nlattr *a;
+        mnl_attr_for_each(a, h,
+            sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID &&
+                                         mnl_attr_validate(a, MNL_TYPE_U32) >= 0) return ntohl(mnl_attr_get_u32(a));
+        return 0;
+}
+
+static int on_message(const struct nlmsghdr *h, void *data)
+{
+        struct kc_nft_watch *w = data;
+
+        if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+                return MNL_CB_OK;
+        switch (h->nlmsg_type & 0xff) {
+        case NFT_MSG_DELTABLE:
+                w->ours_hurt |= is_our_table(h, NFTA_TABLE_NAME);
+                break;
+        case NFT_MSG_DELCHAIN:
+                w->ours_hurt |= is_our_table(h, NFTA_CHAIN_TABLE);
+                break;
+        case NFT_MSG_DELRULE:
+                w->ours_hurt |= is_our_table(h, NFTA_RULE_TABLE);
+                break;
+        case NFT_MSG_DELSETELEM:
+                w->ours_hurt |= is_our_table(h, NFTA_SET_ELEM_LIST_TABLE);
+                break;
+        case NFT_MSG_NEWGEN:
+                if (w->ours_hurt && generation_pid(h) != 0 && generation_pid(h) != (uint32_t)getpid())
+                        w->fn(w->arg);
+                w->ours_hurt = false;
+                break;
+        default:
+                break;
+        }
+        return MNL_CB_OK;
+}
+
+static void on_readable(int fd, int events, void *arg)
+{
+        struct kc_nft_watch *w = arg;
+        char buf[16384];
+        ssize_t n;
+
+        (void)fd, (void)events;
+        while ((n = mnl_socket_recvfrom(w->nl, buf, sizeof(buf))) > 0)
+                (void)mnl_cb_run(
+                    buf, (size_t)n, 0, 0, on_message, w); /* a message that it cannot read changes nothing */
+        /* Messages were lost: assume the worst. */
+        if (n < 0 && errno == ENOBUFS)
+                w->fn(w->arg);
+}
+
+int kc_nft_watch_new(
+    struct kc_loop *loop, void (*fn)(void *arg), void *arg, struct kc_nft_watch **ret, struct kc_error *err)
+{
+        struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int group = NFNLGRP_NFTABLES;
+
+        if (!nl)
+                return kc_error_set(err, errno, "cannot open a netlink socket: %s", strerror(errno));
+        if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+            mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0) {
+                int e = errno;
+                mnl_socket_close(nl);
+                return kc_error_set(err, e, "cannot listen for changes of nftables: %s", strerror(e));
+        }
+        struct kc_nft_watch *w = KC_NEW(struct kc_nft_watch);
+        *w = (struct kc_nft_watch){.nl = nl, .fn = fn, .arg = arg};
+        w->io = kc_io_new(loop, mnl_socket_get_fd(nl), KC_IO_READ, on_readable, w);
+        *ret = w;
+        return 0;
+}
+
+void kc_nft_watch_free(struct kc_nft_watch *w)
+{
+        kc_io_free(w->io);
+        mnl_socket_close(w->nl);
+        kc_free(w);
+}

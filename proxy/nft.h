@@ -1,0 +1,25 @@
+/* The kernel's side: runs nft transactions (libnftables), tells when someone else has removed our tables, and forgets
+ * UDP flows of endpoints that are gone. */
+#pragma once
+
+#include "base/error.h"
+#include "event/loop.h"
+
+struct kc_nft;
+
+int kc_nft_new(struct kc_nft **ret, struct kc_error *err);
+void kc_nft_free(struct kc_nft *n);
+KC_DEFINE_CLEANUP(struct kc_nft *, kc_nft_free)
+/* One transaction: all or nothing. Blocks; one thread at a time. */
+int kc_nft_run(struct kc_nft *n, const char *commands, struct kc_error *err);
+/* fn on the loop when a process other than ours has deleted something in a table named kube-proxy (nft flush ruleset).
+ * Silent otherwise: a netlink subscription, no polling. */
+struct kc_nft_watch;
+int kc_nft_watch_new(
+    struct kc_loop *loop, void (*fn)(void *arg), void *arg, struct kc_nft_watch **ret, struct kc_error *err);
+void kc_nft_watch_free(struct kc_nft_watch *w);
+KC_DEFINE_CLEANUP(struct kc_nft_watch *, kc_nft_watch_free)
+/* Deletes conntrack entries of UDP flows: entries as kc_proxy_rules.udp ("svc-ip svc-port ep-ip ep-port"; "*": any
+ * address; endpoint "- -": flows that were never translated, to be dropped when a Service gets its first endpoint).
+ * strv. Blocks. */
+int kc_conntrack_forget_udp(int family, char *const *entries, struct kc_error *err);
