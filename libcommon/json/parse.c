@@ -48,8 +48,10 @@ static int unexpected(struct parser *p, const char *context)
         if (p->at >= p->end)
                 return fail_at(p, p->end, EINVAL, "unexpected end of JSON input");
         unsigned char c = (unsigned char)*p->at;
-        if (c == '\'' || c == '\\')
-                snprintf(message, sizeof(message), "invalid character '\\%c' %s", c, context);
+        static const char special[] = "'\\\n\t\r", letters[] = "'\\ntr";
+        const char *hit = c ? strchr(special, c) : NULL;
+        if (hit)
+                snprintf(message, sizeof(message), "invalid character '\\%c' %s", letters[hit - special], context);
         else if (c >= 0x20 && c < 0x7f)
                 snprintf(message, sizeof(message), "invalid character '%c' %s", c, context);
         else

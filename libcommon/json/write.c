@@ -1,6 +1,7 @@
 /* Printing trees without touching them (json-c's own printer caches in the tree), and numbers as Go prints and reads
  * them. Any thread. */
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 static int shortest_digits(double v, char digits[static 20], int *ret_point)
 {
         char text[KC_JSON_DOUBLE_LEN];
-        /* What 15 digits cannot tell apart needs 16 or 17; fewer show as trailing zeros. */
-        for (int precision = 14; precision <= 16; precision++) {
+        /* What 15 digits cannot tell apart needs 16 or 17; fewer show as trailing zeros. Subnormal numbers have no such
+         * guarantee. */
+        for (int precision = v < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
                 snprintf(text, sizeof(text), "%.*e", precision, v);
                 if (strtod(text, NULL) == v)
                         break;

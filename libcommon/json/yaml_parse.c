@@ -355,8 +355,7 @@ static int parse_entry(struct parser *p, const yaml_event_t *e, struct json_obje
 static int parse_mapping(struct parser *p, const yaml_event_t *start, struct json_object **ret)
 {
         KC_CLEANUP(kc_json_freep)
-        struct json_object *o = json_object_new_object(),
-                           *merges = json_object_new_array_ext(1);
+        struct json_object *o = json_object_new_object(), *merges = json_object_new_array_ext(1);
         int r = o && merges ? enter(p, start) : fail(p, start, ENOMEM, "out of memory", NULL);
         bool more = true;
         while (r == 0 && more) {
