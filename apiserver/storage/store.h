@@ -45,6 +45,8 @@ int kc_store_etcd_new(
     struct kc_loop *loop, const struct kc_store_etcd_opts *o, struct kc_store **ret, struct kc_error *err);
 /* The loop delivers watches. */
 struct kc_store *kc_store_mem_new(struct kc_loop *loop);
+/* For tests, on a memory store: as if it could not be reached; calls fail and watches end. Any thread. */
+void kc_store_mem_set_down(struct kc_store *s, bool down);
 /* On the loop or after it has stopped. Watches and async calls have ended before. */
 void kc_store_free(struct kc_store *s);
 KC_DEFINE_CLEANUP(struct kc_store *, kc_store_free)
@@ -127,9 +129,10 @@ struct kc_store_watch_cbs {
         void (*on_end)(const struct kc_error *err, int64_t compact_revision, void *arg);
 };
 struct kc_store_watch;
-/* All keys with the prefix, from start_revision on (inclusive). */
-struct kc_store_watch *kc_store_watch(
-    struct kc_store *s, const char *prefix, int64_t start_revision, const struct kc_store_watch_cbs *cbs, void *arg);
+/* All keys with the prefix, from start_revision on (inclusive). Without want_prev, events tell no previous values. Does
+ * not call back before it returns. */
+struct kc_store_watch *kc_store_watch(struct kc_store *s, const char *prefix, int64_t start_revision, bool want_prev,
+    const struct kc_store_watch_cbs *cbs, void *arg);
 /* No callback comes after it. */
 void kc_store_watch_cancel(struct kc_store_watch *w);
 
