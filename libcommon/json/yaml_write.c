@@ -54,7 +54,7 @@ static void emit_string(yaml_emitter_t *y, const char *s, size_t len)
         yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
         if (strchr(s, '\n'))
                 style = YAML_LITERAL_SCALAR_STYLE;
-        else if (kc_yaml_resolve(s).type == KC_YAML_STR && !is_base60(s))
+        else if (kc_yaml_resolve(s).type == KC_YAML_STR && !is_base60(s) && strcmp(s, "<<") != 0)
                 style = YAML_PLAIN_SCALAR_STYLE; /* the emitter quotes where the syntax needs it */
         emit_scalar(y, s, len, style);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,6 +134,27 @@ static void test_rm_rf_deep(void **state)
         assert_false(kc_path_exists(tree));
 }
 
+/* Volumes of pods are mounts: what is in them must survive the removal of the pod's directory. */
+static void test_rm_rf_stops_at_mounts(void **state)
+{
+        (void)state;
+        KC_CLEANUP(kc_freep) char *tree = kc_path_join(dir, "pod");
+        KC_CLEANUP(kc_freep) char *source = kc_path_join(dir, "source");
+        KC_CLEANUP(kc_freep) char *kept = kc_path_join(source, "kept");
+        KC_CLEANUP(kc_freep) char *volume = kc_path_join(tree, "volume");
+        assert_int_equal(kc_mkdir_p(volume, 0700, &err), 0);
+        assert_int_equal(kc_mkdir_p(kept, 0700, &err), 0);
+        /* A bind mount: on the same device. */
+        if (mount(source, volume, NULL, MS_BIND, NULL) < 0)
+                skip(); /* not privileged */
+        int r = kc_rm_rf(tree, &err);
+        assert_int_equal(umount(volume), 0);
+        assert_int_equal(r, -EBUSY);
+        assert_true(kc_path_exists(kept));
+        assert_int_equal(kc_rm_rf(tree, &err), 0);
+        assert_false(kc_path_exists(tree));
+}
+
 /* --- Programs */
 
 static int run(
@@ -237,6 +259,7 @@ int main(void)
             TEST(test_paths),
             TEST(test_rm_rf),
             TEST(test_rm_rf_deep),
+            TEST(test_rm_rf_stops_at_mounts),
             TEST(test_proc),
             TEST(test_proc_input_and_env),
             TEST(test_proc_limits),

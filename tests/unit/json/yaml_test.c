@@ -240,6 +240,7 @@ static void test_writing(void **state)
         assert_writes("{\"a\":null,\"b\":true,\"c\":-5,\"d\":0.5,\"e\":1e21,\"f\":1234567.5,\"h\":1e-7}",
             "a: null\nb: true\nc: -5\nd: 0.5\ne: 1e+21\nf: 1.2345675e+06\nh: 1e-07\n");
         assert_writes("{\"d\":12.0}", "d: 12\n");
+        assert_writes("{\"<<\":1}", "\"<<\": 1\n"); /* not a merge */
         assert_writes("[]", "[]\n");
         assert_writes("\"x\"", "x\n");
         assert_writes("{\"a\":\"\xc3\xa9\\t\\u0001\"}", "a: \"\xc3\xa9\\t\\x01\"\n");
