@@ -16,7 +16,7 @@ struct kc_informers; /* the factory: one informer for each resource */
 struct kc_informer;
 
 struct kc_informers *kc_informers_new(struct kc_rest *rest);
-/* On the loop. Stops all. */
+/* On the loop, or after it has stopped; not from a handler. Stops all. */
 void kc_informers_free(struct kc_informers *f);
 KC_DEFINE_CLEANUP(struct kc_informers *, kc_informers_free)
 /* The shared informer of a resource; made at the first call. Before kc_informers_start or later, on the loop. */

@@ -34,6 +34,10 @@ int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, con
 /* On the loop, or after it has stopped. Calls under way fail with -ECANCELED. */
 void kc_rest_free(struct kc_rest *r);
 KC_DEFINE_CLEANUP(struct kc_rest *, kc_rest_free)
+/* On the loop, or after it has stopped: calls under way fail with -ECANCELED, and so does every later one; streams end.
+ * The client stays valid until kc_rest_free. A daemon ends in this order: loop stops, kc_rest_close, kc_pool_free
+ * (whose workers would wait for the loop for ever otherwise), controllers and informers, kc_rest_free, kc_loop_free. */
+void kc_rest_close(struct kc_rest *r);
 struct kc_loop *kc_rest_loop(struct kc_rest *r);
 
 /* --- Blocking calls: worker threads only, never the loop's. ns NULL or "" for cluster scope (or all namespaces in
@@ -72,6 +76,10 @@ int kc_rest_create_sub(struct kc_rest *r, const struct kc_gvr *g, const char *ns
  * bytes; non-2xx is an error. */
 int kc_rest_raw(struct kc_rest *r, const char *method, const char *path, const char *content_type, const char *accept,
     struct kc_bytes *body, struct kc_bytes **ret, struct kc_error *err);
+
+/* Any request with JSON both ways: path may have a query. body may be NULL; content_type is the body's. */
+int kc_rest_call(struct kc_rest *r, const char *method, const char *path, const char *content_type,
+    const struct json_object *body, struct json_object **ret, struct kc_error *err);
 
 /* "/api/v1/namespaces/x/pods/y/status"; ns, name, sub NULL as needed. Heap. */
 char *kc_gvr_path(const struct kc_gvr *g, const char *ns, const char *name, const char *subresource);
