@@ -68,6 +68,31 @@ int kc_cri_call(struct kc_grpc_channel *ch, const char *method, const void *req,
         return 0;
 }
 
+static const char *code_name(enum kc_grpc_code code)
+{
+        static const char *const names[] = {"OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded",
+            "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted",
+            "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated"};
+        return (size_t)code < KC_ARRAY_LEN(names) ? names[code] : "Unknown";
+}
+
+int kc_cri_call_rpc(struct kc_grpc_channel *ch, const char *method, const void *req,
+    const ProtobufCMessageDescriptor *desc, int timeout_ms, void *ret, struct kc_error *err)
+{
+        ProtobufCMessage *resp = NULL;
+        enum kc_grpc_code code = KC_GRPC_UNKNOWN;
+        struct kc_error e = KC_ERROR_INIT;
+        int r = kc_grpc_call(ch, method, req, desc, timeout_ms, true, &resp, &code, &e);
+        if (r < 0) {
+                r = kc_error_set(
+                    err, e.errnum, "rpc error: code = %s desc = %s", code_name(code), kc_error_message(&e));
+                kc_error_done(&e);
+                return r;
+        }
+        *(ProtobufCMessage **)ret = resp;
+        return 0;
+}
+
 /* A call whose answer is empty. */
 static int call_void(struct kc_grpc_channel *ch, const char *method, const void *req,
     const ProtobufCMessageDescriptor *desc, int timeout_ms, struct kc_error *err)
@@ -100,7 +125,7 @@ int kc_cri_run_pod_sandbox(
         req.runtime_handler = (char *)handler;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__RunPodSandboxResponse *resp = NULL;
         /* Sandboxes may need their image pulled: upstream allows twice the time. */
-        int r = kc_cri_call(c->runtime, RUNTIME "RunPodSandbox", &req,
+        int r = kc_cri_call_rpc(c->runtime, RUNTIME "RunPodSandbox", &req,
             &runtime__v1__run_pod_sandbox_response__descriptor, 2 * c->timeout_ms, &resp, err);
         if (r < 0)
                 return r;

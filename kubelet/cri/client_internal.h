@@ -15,3 +15,7 @@ struct kc_cri {
 /* ret: address of a pointer to the response's type. */
 int kc_cri_call(struct kc_grpc_channel *ch, const char *method, const void *req, const ProtobufCMessageDescriptor *desc,
     int timeout_ms, void *ret, struct kc_error *err);
+/* The same, and err's message is "rpc error: code = NotFound desc = ...", as users see it in events of sandboxes and
+ * pulls. */
+int kc_cri_call_rpc(struct kc_grpc_channel *ch, const char *method, const void *req,
+    const ProtobufCMessageDescriptor *desc, int timeout_ms, void *ret, struct kc_error *err);

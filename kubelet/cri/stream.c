@@ -159,8 +159,8 @@ int kc_cri_pull_image(struct kc_cri *c, const char *image, Runtime__V1__AuthConf
         req.auth = auth;
         req.sandbox_config = sandbox_config;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__PullImageResponse *resp = NULL;
-        int r = kc_cri_call(c->images, KC_CRI_IMAGES "PullImage", &req, &runtime__v1__pull_image_response__descriptor,
-            PULL_TIMEOUT_MS, &resp, err);
+        int r = kc_cri_call_rpc(c->images, KC_CRI_IMAGES "PullImage", &req,
+            &runtime__v1__pull_image_response__descriptor, PULL_TIMEOUT_MS, &resp, err);
         if (r < 0)
                 return r;
         *ret_ref = kc_strdup(resp->image_ref);

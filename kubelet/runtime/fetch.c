@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "kubelet/runtime/runtime_internal.h"
 #include "kubelet/logs/logs.h"
+#include "kubelet/runtime/runtime_internal.h"
 
 enum {
-        MESSAGE_MAX = 4096,      /* of a termination message file */
-        MESSAGE_LOG_MAX = 2048,  /* of one taken from the log ... */
+        MESSAGE_MAX = 4096,     /* of a termination message file */
+        MESSAGE_LOG_MAX = 2048, /* of one taken from the log ... */
         MESSAGE_LOG_LINES = 80,
 };
 
@@ -98,7 +98,8 @@ static void take_annotations(struct kc_rt_container *c, const Runtime__V1__Conta
         c->termination_message_policy = kc_strdup(MAP_GET(s, annotations, KC_ANNOTATION_MESSAGE_POLICY) ?: "");
 }
 
-static void take_status(struct kc_rt_container *c, const char *sandbox_id, const Runtime__V1__ContainerStatusResponse *resp)
+static void take_status(
+    struct kc_rt_container *c, const char *sandbox_id, const Runtime__V1__ContainerStatusResponse *resp)
 {
         const Runtime__V1__ContainerStatus *s = resp->status;
         c->id = kc_strdup(s->id);
@@ -209,8 +210,8 @@ static int fetch_sandboxes(struct kc_runtime *r, const char *uid, struct kc_pod_
         return p->n_sandboxes > 0 ? fetch_sandbox_status(r, &p->sandboxes[0], err) : 0;
 }
 
-int kc_runtime_fetch(struct kc_runtime *r, const char *uid, const char *ns, const char *name, struct kc_pod_runtime **ret,
-    struct kc_error *err)
+int kc_runtime_fetch(struct kc_runtime *r, const char *uid, const char *ns, const char *name,
+    struct kc_pod_runtime **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_pod_runtime_unrefp) struct kc_pod_runtime *p = kc_pod_runtime_new(uid, ns, name);
         int res = fetch_sandboxes(r, uid, p, err);

@@ -26,18 +26,19 @@ KC_DEFINE_CLEANUP(struct kc_images *, kc_images_free)
 
 /* What the container's image resolves to. */
 struct kc_image_result {
-        char *ref;         /* image ID to run */
-        int64_t uid;       /* user of the image; -1: none or a name */
-        char *user;        /* "" if none */
-        char *reason;      /* failures: "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", ... */
+        char *ref;    /* image ID to run */
+        int64_t uid;  /* user of the image; -1: none or a name */
+        char *user;   /* "" if none */
+        char *reason; /* failures: "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", ... */
         char *message;
-        kc_time retry_at;  /* back-off: when it ends */
+        kc_time retry_at; /* back-off: when it ends */
 };
 void kc_image_result_done(struct kc_image_result *r);
 
-/* 0: present, result set. -EINPROGRESS: a pull runs, on_change comes. Other negatives: reason and message are set (the container's
- * waiting state), events sent. Blocks only for looking at the image. */
-int kc_images_ensure(struct kc_images *i, struct kc_object *pod, const struct json_object *container, struct kc_image_result *ret);
+/* 0: present, result set. -EINPROGRESS: a pull runs, on_change comes. Other negatives: reason and message are set (the
+ * container's waiting state), events sent. Blocks only for looking at the image. */
+int kc_images_ensure(
+    struct kc_images *i, struct kc_object *pod, const struct json_object *container, struct kc_image_result *ret);
 void kc_images_forget_pod(struct kc_images *i, const char *pod_uid);
 
 /* "busybox" -> "docker.io/library/busybox:latest"; NULL: not a valid reference. Heap. */

@@ -38,15 +38,15 @@ char *kc_arena_printf(struct kc_arena *a, const char *fmt, ...) KC_PRINTF(2, 3);
 void kc_arena_done(struct kc_arena *a);
 
 /* --- config.c: CRI configurations from a pod. Everything made is on the arena or borrowed from pod and opts. */
-int kc_sandbox_config_make(struct kc_runtime *r, const struct json_object *pod, uint32_t attempt, struct kc_arena *arena,
-    kc_cri_sandbox_config **ret, struct kc_error *err);
+int kc_sandbox_config_make(struct kc_runtime *r, const struct json_object *pod, uint32_t attempt,
+    struct kc_arena *arena, kc_cri_sandbox_config **ret, struct kc_error *err);
 struct kc_container_input {
         const struct json_object *pod, *container;
         const struct kc_env *env;
         const struct kc_volume_mounts *mounts;
-        const char *image_ref;     /* what to run */
-        int64_t image_uid;         /* user of the image; -1: a name or none */
-        const char *image_user;    /* name, "" if none */
+        const char *image_ref;  /* what to run */
+        int64_t image_uid;      /* user of the image; -1: a name or none */
+        const char *image_user; /* name, "" if none */
         int restart_count;
         const char *target_id; /* container whose PID namespace an ephemeral container joins */
 };
@@ -63,8 +63,7 @@ Runtime__V1__NamespaceOption *kc_namespace_options_make(
     const struct json_object *pod, const char *target_id, struct kc_arena *arena);
 Runtime__V1__SecurityProfile *kc_seccomp_make(
     struct kc_runtime *r, const struct json_object *pod, const struct json_object *container, struct kc_arena *arena);
-void kc_supplemental_groups_make(
-    const struct json_object *pod, struct kc_arena *arena, int64_t **ret, size_t *ret_n);
+void kc_supplemental_groups_make(const struct json_object *pod, struct kc_arena *arena, int64_t **ret, size_t *ret_n);
 
 /* cgroup.c: "/kubepods/burstable/pod<uid>"; heap. "" without pod cgroups. */
 char *kc_pod_cgroup(const struct kc_runtime *r, const char *uid, const char *qos);
@@ -74,8 +73,8 @@ int kc_pod_cgroup_ensure(struct kc_runtime *r, const struct json_object *pod, st
 /* --- kills.c: containers that are being stopped. */
 struct kc_kills *kc_kills_new(struct kc_runtime *r);
 void kc_kills_free(struct kc_kills *k);
-/* Begins to stop a container unless that is under way with no longer grace. grace_seconds -1: by the pod, or by the probe (reason).
- * Sends the Killing event the first time. */
+/* Begins to stop a container unless that is under way with no longer grace. grace_seconds -1: by the pod, or by the
+ * probe (reason). Sends the Killing event the first time. */
 void kc_kills_start(struct kc_kills *k, struct kc_object *pod, const char *pod_uid, const struct kc_rt_container *c,
-    int64_t grace_seconds, enum kc_kill_reason reason, const char *message);
+    const char *pod_ip, int64_t grace_seconds, enum kc_kill_reason reason, const char *message);
 bool kc_kills_active(struct kc_kills *k, const char *container_id);
