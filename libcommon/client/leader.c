@@ -301,24 +301,38 @@ void kc_leader_start(struct kc_leader *l)
         start_attempt(l);
 }
 
+/* One go at giving the Lease up: what an attempt under way writes at the same time is a conflict. */
+static int release_once(struct kc_leader *l, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *lease = NULL;
+        int e = kc_rest_get(l->rest, &KC_LEASES, l->ns, l->name, &lease, err);
+        if (e < 0 || !is_mine(l, lease))
+                return e;
+        char now[KC_TIME_LEN];
+        kc_time_format_micro(kc_clock_now(NULL), now);
+        struct json_object *spec = kc_json_ensure_obj(lease, "spec");
+        kc_json_set_str(spec, "holderIdentity", "");
+        kc_json_set_int(spec, "leaseDurationSeconds", 1);
+        kc_json_set_str(spec, "renewTime", now);
+        kc_json_set_str(spec, "acquireTime", now);
+        return kc_rest_update(l->rest, &KC_LEASES, NULL, lease, NULL, err);
+}
+
 void kc_leader_release(struct kc_leader *l)
 {
-        struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(kc_json_freep) struct json_object *lease = NULL;
-        char now[KC_TIME_LEN];
-        int e = kc_rest_get(l->rest, &KC_LEASES, l->ns, l->name, &lease, &err);
-        if (e >= 0 && is_mine(l, lease)) {
-                kc_time_format_micro(kc_clock_now(NULL), now);
-                struct json_object *spec = kc_json_ensure_obj(lease, "spec");
-                kc_json_set_str(spec, "holderIdentity", "");
-                kc_json_set_int(spec, "leaseDurationSeconds", 1);
-                kc_json_set_str(spec, "renewTime", now);
-                kc_json_set_str(spec, "acquireTime", now);
-                e = kc_rest_update(l->rest, &KC_LEASES, NULL, lease, NULL, &err);
+        enum { TRIES = 3 };
+        atomic_store(&l->closing, true);
+        atomic_store(&l->leading, false);
+        for (int i = 0; i < TRIES; i++) {
+                struct kc_error err = KC_ERROR_INIT;
+                int e = release_once(l, &err);
+                bool again = e < 0 && kc_error_is(&err, KC_REASON_CONFLICT) && i + 1 < TRIES;
+                if (e < 0 && !again)
+                        kc_log_error(&err, "Failed to release lock, ignoring", "lease", l->name);
+                kc_error_done(&err);
+                if (!again)
+                        return;
         }
-        if (e < 0)
-                kc_log_error(&err, "Failed to release lock, ignoring", "lease", l->name);
-        kc_error_done(&err);
 }
 
 bool kc_leader_is_leader(const struct kc_leader *l)

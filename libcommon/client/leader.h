@@ -20,7 +20,8 @@ int kc_leader_new(struct kc_rest *rest, struct kc_pool *pool, const struct kc_le
     struct kc_error *err);
 /* On the loop. */
 void kc_leader_start(struct kc_leader *l);
-/* Blocks (worker thread or after the loop): gives the Lease up so that another takes over at once. */
+/* Blocks: any thread but the loop's, while the loop runs. Ends the attempts and gives the Lease up, so that another
+ * takes over at once; no callback comes any more. kc_daemon_drain does it for daemons. */
 void kc_leader_release(struct kc_leader *l);
 bool kc_leader_is_leader(const struct kc_leader *l); /* any thread */
 /* After the pool has drained. */

@@ -102,6 +102,25 @@ int kc_daemon_handle_signals(struct kc_loop *loop, void (*on_stop)(void *arg), v
         return r < 0 ? r : kc_loop_on_signal(loop, SIGINT, on_signal, NULL, err);
 }
 
+void kc_daemon_drain(struct kc_loop *loop, struct kc_leader *leader, struct kc_rest *rest, struct kc_pool *take_pool)
+{
+        struct kc_error err = KC_ERROR_INIT;
+        /* The release needs a running loop, and blocks: so the loop goes on beside us for that long. */
+        if (leader && kc_leader_is_leader(leader)) {
+                if (kc_loop_start_thread(loop, &err) < 0) {
+                        kc_log_error(&err, "Cannot release the lease, ignoring");
+                } else {
+                        kc_leader_release(leader);
+                        kc_loop_stop(loop);
+                        kc_loop_join(loop);
+                }
+        }
+        kc_error_done(&err);
+        if (rest)
+                kc_rest_close(rest);
+        kc_pool_free(take_pool);
+}
+
 void kc_daemon_notify(const char *state)
 {
         const char *path = getenv("NOTIFY_SOCKET");

@@ -2,6 +2,7 @@
  * client. */
 #pragma once
 
+#include "client/leader.h"
 #include "client/rest.h"
 #include "daemon/flags.h"
 #include "daemon/health.h"
@@ -34,12 +35,18 @@ int kc_daemon_init(const char *name, struct kc_error *err);
 /* Stops the loop at SIGTERM and SIGINT; a second signal ends the process at once. on_stop (may be NULL) runs first. */
 int kc_daemon_handle_signals(struct kc_loop *loop, void (*on_stop)(void *arg), void *arg, struct kc_error *err);
 
+/* The end of a daemon, on the main thread once kc_loop_run has returned: gives the Lease up (leader NULL: none), fails
+ * the REST calls under way, and frees the pool when its workers are done. Controllers must have been stopped.
+ * Afterwards free, in any order: controllers, informers, recorder, leader; then rest, then the loop. */
+void kc_daemon_drain(struct kc_loop *loop, struct kc_leader *leader, struct kc_rest *rest, struct kc_pool *take_pool);
+
 /* Tells systemd (sd_notify protocol over $NOTIFY_SOCKET) "READY=1" and the like; does nothing without it. */
 void kc_daemon_notify(const char *state);
 
 /* The secure serving of scheduler, controller-manager and proxy: health, metrics, version on --secure-port. Without a
  * certificate file a self-signed one is made in cert_dir (in memory directories: pass NULL for a temporary one).
- * /metrics needs authorization by SubjectAccessReview through rest; health does not. port 0: disabled (*ret NULL). */
+ * /metrics needs authorization by SubjectAccessReview through rest; health does not. port 0: disabled (*ret NULL); -1:
+ * any free one. */
 struct kc_daemon_server;
 struct kc_daemon_server_opts {
         const char *bind_address;
@@ -52,5 +59,7 @@ struct kc_daemon_server_opts {
 };
 int kc_daemon_server_new(
     struct kc_loop *loop, const struct kc_daemon_server_opts *o, struct kc_daemon_server **ret, struct kc_error *err);
+int kc_daemon_server_port(const struct kc_daemon_server *s);
+/* On the loop, or after it has stopped. */
 void kc_daemon_server_free(struct kc_daemon_server *s);
 KC_DEFINE_CLEANUP(struct kc_daemon_server *, kc_daemon_server_free)
