@@ -77,7 +77,8 @@ static bool requirement_matches(const struct json_object *req, const char *v)
 
 bool kc_node_selector_term_matches(const struct json_object *term, const struct json_object *node)
 {
-        const struct json_object *exprs = kc_json_get(term, "matchExpressions"), *fields = kc_json_get(term, "matchFields");
+        const struct json_object *exprs = kc_json_get(term, "matchExpressions"),
+                                 *fields = kc_json_get(term, "matchFields");
 
         if (kc_json_len(exprs) == 0 && kc_json_len(fields) == 0)
                 return false;
@@ -88,7 +89,8 @@ bool kc_node_selector_term_matches(const struct json_object *term, const struct 
         }
         for (size_t i = 0; i < kc_json_len(fields); i++) {
                 const struct json_object *req = kc_json_idx(fields, i);
-                if (!kc_streq(kc_json_str(req, "key"), "metadata.name") || !requirement_matches(req, kc_meta_name(node)))
+                if (!kc_streq(kc_json_str(req, "key"), "metadata.name") ||
+                    !requirement_matches(req, kc_meta_name(node)))
                         return false;
         }
         return true;
@@ -101,7 +103,8 @@ bool kc_node_matches_pod(const struct json_object *pod_spec, const struct json_o
         const struct json_object *terms = kc_json_get(required, "nodeSelectorTerms");
         bool any = required == NULL;
 
-        KC_JSON_FOREACH (kc_json_get(pod_spec, "nodeSelector"), key, value) {
+        KC_JSON_FOREACH(kc_json_get(pod_spec, "nodeSelector"), key, value)
+        {
                 const char *label = kc_json_str(kc_meta_labels(node), key);
                 if (!label || !kc_streq(label, kc_json_as_str(value)))
                         return false;
