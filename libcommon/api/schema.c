@@ -117,6 +117,37 @@ const struct kc_subresource *kc_resource_subresource(const struct kc_resource *r
         return NULL;
 }
 
+static bool set_kind(const char *group, const char *version, const char *kind, const char **ret_group,
+    const char **ret_version, const char **ret_kind)
+{
+        *ret_group = group;
+        *ret_version = version;
+        *ret_kind = kind;
+        return true;
+}
+
+bool kc_schema_type_kind(
+    const struct kc_type *t, const char **ret_group, const char **ret_version, const char **ret_kind)
+{
+        for (size_t i = 0; i < kc_schema_n_gvs; i++) {
+                const struct kc_group_version *gv = kc_schema_gv_index[i];
+                for (size_t k = 0; k < gv->n_resources; k++) {
+                        const struct kc_resource *r = &gv->resources[k];
+                        if (r->type == t)
+                                return set_kind(r->group, r->version, r->kind, ret_group, ret_version, ret_kind);
+                        if (r->list_object_type == t)
+                                return set_kind(r->group, r->version, r->list_kind, ret_group, ret_version, ret_kind);
+                        for (size_t j = 0; j < r->n_subresources; j++) {
+                                const struct kc_subresource *s = &r->subresources[j];
+                                if (s->type == t)
+                                        return set_kind(
+                                            s->group, s->version, s->kind, ret_group, ret_version, ret_kind);
+                        }
+                }
+        }
+        return false;
+}
+
 void kc_api_version_split(const char *api_version, char **ret_group, char **ret_version)
 {
         const char *slash = strchr(api_version, '/');

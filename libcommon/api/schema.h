@@ -108,6 +108,7 @@ struct kc_resource {
         size_t n_columns;
         const char *const
             *selectable_fields; /* besides metadata.name and metadata.namespace; NULL-terminated, or NULL */
+        bool returns_deleted;   /* DELETE answers with the object, not with a Status */
         const struct kc_type *list_object_type; /* of list_kind; NULL: cannot be listed */
 };
 

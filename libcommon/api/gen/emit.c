@@ -327,6 +327,8 @@ static void add_resource(struct out *o, struct kc_buf *b, const struct resource 
                 kc_buf_addf(b, ".subresources = r%zu_sub, .n_subresources = %zu, ", at, n_subresources);
         if (r->n_columns > 0)
                 kc_buf_addf(b, ".columns = r%zu_col, .n_columns = %zu, ", at, r->n_columns);
+        if (r->returns_deleted)
+                kc_buf_adds(b, ".returns_deleted = true, ");
         if (find_type(gv, list))
                 kc_buf_addf(b, ".list_object_type = &kc_t_%s_%s, ", gv->symbol, list);
         kc_buf_addf(b, ".type = &kc_t_%s_%s},\n", gv->symbol, r->kind);

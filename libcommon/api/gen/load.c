@@ -283,6 +283,8 @@ static void resource_key(void *target, const char *key, const yaml_node_t *at, c
                 r->categories = words(v);
         else if (kc_streq(key, "verbs"))
                 r->verbs = verb_bits(v);
+        else if (kc_streq(key, "delete-returns-object"))
+                r->returns_deleted = flag(v);
         else if (kc_streq(key, "stored-as"))
                 each_key(v, stored_as_key, r);
         else if (kc_streq(key, "selectable-fields"))

@@ -36,7 +36,7 @@ struct subresource {
 
 struct resource {
         char *name, *kind, *singular, *stored_group, *stored_version;
-        bool namespaced, served;
+        bool namespaced, served, returns_deleted;
         unsigned verbs;
         char **short_names, **categories, **selectable;
         struct column *columns;
