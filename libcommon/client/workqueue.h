@@ -14,8 +14,9 @@ struct kc_workqueue;
 
 /* Delays run on the loop's timers. Per-key back-off 5 ms * 2^failures up to 1000 s, and 10 qps / 100 burst over all, as
  * upstream's DefaultControllerRateLimiter. */
+/* On the loop, or before it runs. */
 struct kc_workqueue *kc_workqueue_new(struct kc_loop *loop, const char *name);
-/* After shutdown and when no worker uses it. */
+/* On the loop or after it has stopped; after shutdown, and when no worker uses it. */
 void kc_workqueue_free(struct kc_workqueue *q);
 KC_DEFINE_CLEANUP(struct kc_workqueue *, kc_workqueue_free)
 /* Any thread, all of these. */
@@ -40,12 +41,13 @@ void kc_workqueue_each_running(void (*fn)(const char *name, double unfinished, d
  * with the controller's name and the key, then add_rate_limited). */
 struct kc_controller;
 typedef int (*kc_sync_fn)(void *arg, const char *key, struct kc_error *err);
+/* On the loop, or before it runs. */
 struct kc_controller *kc_controller_new(
     struct kc_loop *loop, struct kc_pool *pool, const char *name, int workers, kc_sync_fn sync, void *arg);
 struct kc_workqueue *kc_controller_queue(struct kc_controller *c);
-/* On the loop, once the informers have synced. Keys added before wait. */
+/* Once the informers have synced. Keys added before wait. */
 void kc_controller_start(struct kc_controller *c);
-/* On the loop: no sync starts any more; waits for none. Free after the pool has been freed (drained). */
+/* No sync starts any more; waits for none. Free after the pool has been freed (drained). */
 void kc_controller_stop(struct kc_controller *c);
 void kc_controller_free(struct kc_controller *c);
 KC_DEFINE_CLEANUP(struct kc_controller *, kc_controller_free)
