@@ -1,0 +1,176 @@
+/* Options of kube-controller-manager. */
+#include "controller-manager/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/ip.h"
+#include "base/str.h"
+
+static void set_defaults(struct kc_cm_options *o)
+{
+        *o = (struct kc_cm_options){
+            .bind_address = kc_strdup("0.0.0.0"),
+            .secure_port = 10257,
+            .leader_elect = true,
+            .lease_duration = 15 * KC_SEC,
+            .renew_deadline = 10 * KC_SEC,
+            .retry_period = 2 * KC_SEC,
+            .lease_name = kc_strdup("kube-controller-manager"),
+            .lease_namespace = kc_strdup("kube-system"),
+            .node_monitor_period = 5 * KC_SEC,
+            .node_monitor_grace_period = 50 * KC_SEC,
+            .node_startup_grace_period = 60 * KC_SEC,
+            .node_eviction_rate = 0.1,
+            .secondary_node_eviction_rate = 0.01,
+            .unhealthy_zone_threshold = 0.55,
+            .large_cluster_size_threshold = 50,
+            .terminated_pod_gc_threshold = 12500,
+            .concurrent_deployment_syncs = 5,
+            .concurrent_replicaset_syncs = 5,
+            .concurrent_rc_syncs = 5,
+            .concurrent_daemonset_syncs = 2,
+            .concurrent_endpoint_syncs = 5,
+            .concurrent_service_endpoint_syncs = 5,
+            .concurrent_namespace_syncs = 10,
+            .concurrent_serviceaccount_syncs = 5,
+            .concurrent_gc_syncs = 20,
+            .max_endpoints_per_slice = 100,
+        };
+}
+
+static int validate_cidrs(const char *flag, const char *list, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **v = kc_strv_split(list ? list : "", ',');
+        struct kc_cidr c;
+
+        for (size_t i = 0; v && v[i]; i++)
+                if (kc_cidr_parse(v[i], &c, NULL) < 0)
+                        return kc_error_set(err, EINVAL, "--%s: \"%s\" is not a CIDR", flag, v[i]);
+        if (kc_strv_len(v) > 2)
+                return kc_error_set(err, EINVAL, "--%s: at most one CIDR for each address family", flag);
+        return 0;
+}
+
+static int validate(const struct kc_cm_options *o, struct kc_error *err)
+{
+        int rc = validate_cidrs("cluster-cidr", o->cluster_cidr, err);
+        if (rc == 0)
+                rc = validate_cidrs("service-cluster-ip-range", o->service_cluster_ip_range, err);
+        if (rc < 0)
+                return rc;
+        if (o->allocate_node_cidrs && kc_str_empty(o->cluster_cidr))
+                return kc_error_set(err, EINVAL, "--allocate-node-cidrs needs --cluster-cidr");
+        if (o->secure_port < 0 || o->secure_port > 65535)
+                return kc_error_set(err, EINVAL, "--secure-port: %d must be within 0..65535", o->secure_port);
+        if (o->lease_duration <= o->renew_deadline || o->renew_deadline <= o->retry_period || o->retry_period <= 0)
+                return kc_error_set(err, EINVAL,
+                    "leader election: the lease duration must be longer than the renew deadline, and that longer than "
+                    "the "
+                    "retry period");
+        if (o->max_endpoints_per_slice < 1 || o->max_endpoints_per_slice > 1000)
+                return kc_error_set(
+                    err, EINVAL, "--max-endpoints-per-slice: %d must be within 1..1000", o->max_endpoints_per_slice);
+        return 0;
+}
+
+int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct kc_error *err)
+{
+        set_defaults(o);
+        const struct kc_flag flags[] = {
+            {"kubeconfig", 0, KC_FLAG_STRING, &o->kubeconfig, "path to a kubeconfig file", "Generic"},
+            {"controllers", 0, KC_FLAG_STRV, &o->controllers, "controllers to run: '*', 'name', '-name'", "Generic"},
+            {"bind-address", 0, KC_FLAG_STRING, &o->bind_address, "address of --secure-port", "Secure serving"},
+            {"secure-port", 0, KC_FLAG_INT, &o->secure_port, "HTTPS port of health and metrics; 0: none",
+                "Secure serving"},
+            {"tls-cert-file", 0, KC_FLAG_STRING, &o->cert_file, "serving certificate", "Secure serving"},
+            {"tls-private-key-file", 0, KC_FLAG_STRING, &o->key_file, "its key", "Secure serving"},
+            {"cert-dir", 0, KC_FLAG_STRING, &o->cert_dir, "where a self-signed certificate is kept", "Secure serving"},
+            {"client-ca-file", 0, KC_FLAG_STRING, &o->client_ca_file, "CA of client certificates", "Authentication"},
+            {"authentication-kubeconfig", 0, KC_FLAG_STRING, &o->authentication_kubeconfig,
+                "kubeconfig for TokenReviews (default: --kubeconfig)", "Authentication"},
+            {"authorization-kubeconfig", 0, KC_FLAG_STRING, &o->authorization_kubeconfig,
+                "kubeconfig for SubjectAccessReviews (default: --kubeconfig)", "Authentication"},
+            {"leader-elect", 0, KC_FLAG_BOOL, &o->leader_elect, "elect a leader before working", "Leader election"},
+            {"leader-elect-lease-duration", 0, KC_FLAG_DURATION, &o->lease_duration,
+                "how long others wait after the last renewal", "Leader election"},
+            {"leader-elect-renew-deadline", 0, KC_FLAG_DURATION, &o->renew_deadline,
+                "how long the leader tries to renew before it stops", "Leader election"},
+            {"leader-elect-retry-period", 0, KC_FLAG_DURATION, &o->retry_period, "time between attempts",
+                "Leader election"},
+            {"leader-elect-resource-name", 0, KC_FLAG_STRING, &o->lease_name, "name of the Lease", "Leader election"},
+            {"leader-elect-resource-namespace", 0, KC_FLAG_STRING, &o->lease_namespace, "its namespace",
+                "Leader election"},
+            {"allocate-node-cidrs", 0, KC_FLAG_BOOL, &o->allocate_node_cidrs, "give each node a pod CIDR", "Nodes"},
+            {"cluster-cidr", 0, KC_FLAG_STRING, &o->cluster_cidr, "pods' addresses, one prefix a family", "Nodes"},
+            {"service-cluster-ip-range", 0, KC_FLAG_STRING, &o->service_cluster_ip_range, "Services' addresses",
+                "Nodes"},
+            {"node-cidr-mask-size", 0, KC_FLAG_INT, &o->node_cidr_mask_size, "size of a node's pod CIDR", "Nodes"},
+            {"node-cidr-mask-size-ipv4", 0, KC_FLAG_INT, &o->node_cidr_mask_size_v4, "the same for IPv4", "Nodes"},
+            {"node-cidr-mask-size-ipv6", 0, KC_FLAG_INT, &o->node_cidr_mask_size_v6, "the same for IPv6", "Nodes"},
+            {"node-monitor-period", 0, KC_FLAG_DURATION, &o->node_monitor_period, "time between looks at nodes",
+                "Nodes"},
+            {"node-monitor-grace-period", 0, KC_FLAG_DURATION, &o->node_monitor_grace_period,
+                "silence after which a node is unknown", "Nodes"},
+            {"node-startup-grace-period", 0, KC_FLAG_DURATION, &o->node_startup_grace_period,
+                "the same for a node that has just come", "Nodes"},
+            {"node-eviction-rate", 0, KC_FLAG_DOUBLE, &o->node_eviction_rate, "nodes a second", "Nodes"},
+            {"secondary-node-eviction-rate", 0, KC_FLAG_DOUBLE, &o->secondary_node_eviction_rate,
+                "the same in an unhealthy zone", "Nodes"},
+            {"unhealthy-zone-threshold", 0, KC_FLAG_DOUBLE, &o->unhealthy_zone_threshold,
+                "share of not ready nodes that makes a zone unhealthy", "Nodes"},
+            {"large-cluster-size-threshold", 0, KC_FLAG_INT, &o->large_cluster_size_threshold,
+                "up to that size an unhealthy zone evicts nothing", "Nodes"},
+            {"root-ca-file", 0, KC_FLAG_STRING, &o->root_ca_file, "CA published to namespaces", "Service accounts"},
+            {"service-account-private-key-file", 0, KC_FLAG_STRING, &o->sa_private_key_file, "signs legacy tokens",
+                "Service accounts"},
+            {"use-service-account-credentials", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility",
+                "Service accounts"},
+            {"cluster-signing-cert-file", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Certificates"},
+            {"cluster-signing-key-file", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Certificates"},
+            {"cluster-name", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Generic"},
+            {"terminated-pod-gc-threshold", 0, KC_FLAG_INT, &o->terminated_pod_gc_threshold, "ended pods that are kept",
+                "Pods"},
+            {"concurrent-deployment-syncs", 0, KC_FLAG_INT, &o->concurrent_deployment_syncs, "workers", "Workers"},
+            {"concurrent-replicaset-syncs", 0, KC_FLAG_INT, &o->concurrent_replicaset_syncs, "workers", "Workers"},
+            {"concurrent-rc-syncs", 0, KC_FLAG_INT, &o->concurrent_rc_syncs, "workers", "Workers"},
+            {"concurrent-daemonset-syncs", 0, KC_FLAG_INT, &o->concurrent_daemonset_syncs, "workers", "Workers"},
+            {"concurrent-endpoint-syncs", 0, KC_FLAG_INT, &o->concurrent_endpoint_syncs, "workers", "Workers"},
+            {"concurrent-service-endpoint-syncs", 0, KC_FLAG_INT, &o->concurrent_service_endpoint_syncs, "workers",
+                "Workers"},
+            {"concurrent-namespace-syncs", 0, KC_FLAG_INT, &o->concurrent_namespace_syncs, "workers", "Workers"},
+            {"concurrent-serviceaccount-token-syncs", 0, KC_FLAG_INT, &o->concurrent_serviceaccount_syncs, "workers",
+                "Workers"},
+            {"concurrent-gc-syncs", 0, KC_FLAG_INT, &o->concurrent_gc_syncs, "workers", "Workers"},
+            {"max-endpoints-per-slice", 0, KC_FLAG_INT, &o->max_endpoints_per_slice, "endpoints in one slice",
+                "Endpoints"},
+            KC_DAEMON_FLAGS(&o->common),
+        };
+        int rc =
+            kc_daemon_parse("kube-controller-manager", "Runs the control loops that bring the cluster to its specs.",
+                flags, KC_ARRAY_LEN(flags), argc, argv, &o->common, err);
+        return rc != 0 ? rc : validate(o, err);
+}
+
+void kc_cm_options_done(struct kc_cm_options *o)
+{
+        char *const strings[] = {o->kubeconfig, o->bind_address, o->cert_file, o->key_file, o->cert_dir,
+            o->client_ca_file, o->authentication_kubeconfig, o->authorization_kubeconfig, o->lease_name,
+            o->lease_namespace, o->cluster_cidr, o->service_cluster_ip_range, o->root_ca_file, o->sa_private_key_file,
+            o->common.logging_format};
+
+        for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
+                kc_free(strings[i]);
+        kc_strv_free(o->controllers);
+}
+
+bool kc_cm_enabled(const struct kc_cm_options *o, const char *name, bool disabled_by_default)
+{
+        bool star = kc_strv_len(o->controllers) == 0 || kc_strv_has(o->controllers, "*");
+        KC_CLEANUP(kc_freep) char *off = kc_asprintf("-%s", name);
+
+        if (kc_strv_has(o->controllers, off))
+                return false;
+        return kc_strv_has(o->controllers, name) || (star && !disabled_by_default);
+}

@@ -1,0 +1,9 @@
+/* The controllers, in the order in which they start. */
+#include "controller-manager/table.h"
+#include "controller-manager/context.h"
+
+const struct kc_controller_def *const kc_controllers[] = {
+    &kc_replicaset_controller,
+    &kc_replicationcontroller_controller,
+};
+const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);

@@ -1,0 +1,6 @@
+/* Every controller's definition; each is in the file that bears its name. */
+#pragma once
+
+#include "controller-manager/context.h"
+
+extern const struct kc_controller_def kc_replicaset_controller, kc_replicationcontroller_controller;
