@@ -1,12 +1,12 @@
-/* Field selectors: fields.ParseSelector. Pure functions. */
-#include <errno.h>
+/* Field selectors: fields.ParseSelector of apimachinery. Pure functions: any thread. */
 #include <string.h>
 
 #include "api/selector.h"
 #include "api/status.h"
+#include "base/mem.h"
 #include "base/str.h"
 
-enum { MAX_TERMS = 100 };
+enum { MAX_TERMS = 256 };
 
 struct term {
         char *field, *value;
@@ -20,6 +20,8 @@ struct kc_field_selector {
 
 void kc_field_selector_free(struct kc_field_selector *s)
 {
+        if (!s)
+                return;
         for (size_t i = 0; i < s->n; i++) {
                 kc_free(s->v[i].field);
                 kc_free(s->v[i].value);
@@ -28,74 +30,84 @@ void kc_field_selector_free(struct kc_field_selector *s)
         kc_free(s);
 }
 
-/* Up to the next comma that is not escaped; NULL at the end. */
+/* A backslash hides the character after it. */
+static size_t escaped_len(const char *s)
+{
+        return *s == '\\' && s[1] ? 2 : 1;
+}
+
+/* Up to the next comma that is not escaped. Heap. */
 static char *next_term(const char **at)
 {
         const char *start = *at, *p = start;
-
-        if (!*p)
-                return NULL;
         while (*p && *p != ',')
-                p += *p == '\\' && p[1] ? 2 : 1;
+                p += escaped_len(p);
         *at = *p ? p + 1 : p;
         return kc_strndup(start, (size_t)(p - start));
 }
 
-static int unescape(const char *s, char **ret)
+/* NULL with the reason in err. Heap. */
+static char *unescape(const char *s, struct kc_error *err)
 {
         struct kc_buf b = KC_BUF_INIT;
-
-        for (; *s; s++) {
-                if (*s == '\\') {
-                        s++;
-                        if (*s != '\\' && *s != ',' && *s != '=') {
-                                kc_buf_done(&b);
-                                return -EINVAL;
+        for (const char *p = s; *p; p++) {
+                if (*p == '\\') {
+                        p++;
+                        if (!*p) {
+                                (void)kc_err_bad_request(err, "invalid field selector: invalid escape sequence: \\");
+                                goto fail;
                         }
-                } else if (*s == '=' || *s == ',') {
-                        kc_buf_done(&b);
-                        return -EINVAL;
+                        if (*p != '\\' && *p != ',' && *p != '=') {
+                                (void)kc_err_bad_request(
+                                    err, "invalid field selector: invalid escape sequence: \\%c", *p);
+                                goto fail;
+                        }
+                } else if (*p == ',' || *p == '=') {
+                        (void)kc_err_bad_request(err, "invalid field selector: unescaped character: %c", *p);
+                        goto fail;
                 }
-                kc_buf_addc(&b, *s);
+                kc_buf_addc(&b, *p);
         }
-        *ret = kc_buf_take_str(&b);
-        return 0;
+        return kc_buf_take_str(&b);
+fail:
+        kc_buf_done(&b);
+        return NULL;
 }
 
-static int add_term(struct kc_field_selector *s, char *text)
+/* Length of the operator at p: "!=", "==" or "="; 0: none. */
+static size_t operator_at(const char *p)
 {
-        bool negated = false;
-        size_t op_len = 1;
-        char *op = NULL, *value;
+        if (p[0] == '!' && p[1] == '=')
+                return 2;
+        return p[0] == '=' ? p[1] == '=' ? 2 : 1 : 0;
+}
 
-        for (char *p = text; *p && !op; p++)
-                if (*p == '=' || (*p == '!' && p[1] == '='))
-                        op = p;
-        if (!op)
-                return -EINVAL;
-        negated = *op == '!';
-        if (negated || op[1] == '=')
-                op_len = 2;
-        if (unescape(op + op_len, &value) < 0)
-                return -EINVAL;
+static int add_term(struct kc_field_selector *s, const char *selector, const char *text, struct kc_error *err)
+{
+        const char *op = text;
+        while (*op && !operator_at(op))
+                op += escaped_len(op);
+        if (!*op || s->n == MAX_TERMS)
+                return kc_err_bad_request(err, "invalid selector: '%s'; can't understand '%s'", selector, text);
+        char *value = unescape(op + operator_at(op), err);
+        if (!value)
+                return err ? -err->errnum : kc_err_bad_request(NULL, "invalid field selector");
         s->v = kc_reallocarray(s->v, s->n + 1, sizeof(*s->v));
         s->v[s->n++] =
-            (struct term){.field = kc_strndup(text, (size_t)(op - text)), .value = value, .negated = negated};
+            (struct term){.field = kc_strndup(text, (size_t)(op - text)), .value = value, .negated = *op == '!'};
         return 0;
 }
 
 int kc_field_selector_parse(const char *text, struct kc_field_selector **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *s = KC_NEW(struct kc_field_selector);
-        const char *at = text ? text : "";
-        char *term;
-
-        while ((term = next_term(&at))) {
-                KC_CLEANUP(kc_freep) char *owned = term;
-                if (!*term)
-                        continue;
-                if (s->n >= MAX_TERMS || add_term(s, term) < 0)
-                        return kc_err_bad_request(err, "invalid selector: '%s'; can't understand '%s'", text, owned);
+        if (!text)
+                text = "";
+        for (const char *at = text; *at;) {
+                KC_CLEANUP(kc_freep) char *term = next_term(&at);
+                int r = *term ? add_term(s, text, term, err) : 0;
+                if (r < 0)
+                        return r;
         }
         *ret = KC_TAKE(s);
         return 0;
@@ -127,8 +139,9 @@ void kc_field_selector_at(
 
 const char *kc_field_selector_requires(const struct kc_field_selector *s, const char *field)
 {
-        for (size_t i = 0; i < s->n; i++)
+        for (size_t i = 0; i < s->n; i++) {
                 if (!s->v[i].negated && strcmp(s->v[i].field, field) == 0)
                         return s->v[i].value;
+        }
         return NULL;
 }

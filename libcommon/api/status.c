@@ -50,15 +50,13 @@ int kc_err_already_exists(struct kc_error *err, const char *group, const char *r
         return named(err, 409, KC_REASON_ALREADY_EXISTS, "", group, resource, name, " already exists");
 }
 
-int kc_err_conflict(
-    struct kc_error *err, const char *group, const char *resource, const char *name, const char *why)
+int kc_err_conflict(struct kc_error *err, const char *group, const char *resource, const char *name, const char *why)
 {
         KC_CLEANUP(kc_freep) char *suffix = kc_asprintf(": %s", why);
         return named(err, 409, KC_REASON_CONFLICT, "Operation cannot be fulfilled on ", group, resource, name, suffix);
 }
 
-int kc_err_forbidden(
-    struct kc_error *err, const char *group, const char *resource, const char *name, const char *why)
+int kc_err_forbidden(struct kc_error *err, const char *group, const char *resource, const char *name, const char *why)
 {
         int r;
         if (kc_str_empty(resource) && kc_str_empty(group)) {
@@ -91,8 +89,8 @@ int kc_err_unauthorized(struct kc_error *err)
 int kc_err_method_not_supported(struct kc_error *err, const char *group, const char *resource, const char *action)
 {
         KC_CLEANUP(kc_freep) char *what = qualified(group, resource);
-        int r = kc_error_set_api(err, 405, KC_REASON_METHOD_NOT_ALLOWED,
-            "%s is not supported on resources of kind \"%s\"", action, what);
+        int r = kc_error_set_api(
+            err, 405, KC_REASON_METHOD_NOT_ALLOWED, "%s is not supported on resources of kind \"%s\"", action, what);
         set_details(err, group, resource, NULL);
         return r;
 }
@@ -116,9 +114,9 @@ int kc_err_gone(struct kc_error *err, const char *message)
 
 int kc_err_too_large_resource_version(struct kc_error *err, uint64_t wanted, uint64_t current)
 {
-        int r = kc_error_set_api(err, 504, KC_REASON_TIMEOUT,
-            "Timeout: Too large resource version: %llu, current: %llu", (unsigned long long)wanted,
-            (unsigned long long)current);
+        int r =
+            kc_error_set_api(err, 504, KC_REASON_TIMEOUT, "Timeout: Too large resource version: %llu, current: %llu",
+                (unsigned long long)wanted, (unsigned long long)current);
         if (err) {
                 kc_error_details(err)->retry_after_seconds = 1;
                 kc_error_add_cause(err, "ResourceVersionTooLarge", NULL, "Too large resource version");
@@ -134,14 +132,13 @@ int kc_err_too_many_requests(struct kc_error *err, const char *message, int retr
         return r;
 }
 
-/* "a", or "[a, b]" without repetitions. Heap. */
-static char *join_field_errors(const struct kc_field_errors *l)
+char *kc_field_errors_text(const struct kc_field_errors *l)
 {
         KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
         struct kc_buf b = KC_BUF_INIT;
         for (size_t i = 0; i < l->n; i++) {
-                KC_CLEANUP(kc_freep) char *text =
-                    kc_asprintf("%s: %s", l->v[i].field ? l->v[i].field : "", l->v[i].message);
+                KC_CLEANUP(kc_freep)
+                char *text = kc_asprintf("%s: %s", l->v[i].field ? l->v[i].field : "", l->v[i].message);
                 if (!kc_map_set(seen, text, seen))
                         continue;
                 if (b.len)
@@ -159,7 +156,7 @@ static char *join_field_errors(const struct kc_field_errors *l)
 int kc_err_invalid(
     struct kc_error *err, const char *group, const char *kind, const char *name, struct kc_field_errors *l)
 {
-        KC_CLEANUP(kc_freep) char *why = join_field_errors(l);
+        KC_CLEANUP(kc_freep) char *why = kc_field_errors_text(l);
         KC_CLEANUP(kc_freep) char *suffix = kc_asprintf(l->n ? " is invalid: %s" : " is invalid", why);
         int r = named(err, 422, KC_REASON_INVALID, "", group, kind, name, suffix);
         for (size_t i = 0; err && i < l->n; i++)
@@ -214,7 +211,9 @@ struct json_object *kc_status_from_error(const struct kc_error *err)
 struct json_object *kc_status_success(const char *group, const char *resource, const char *name, const char *uid)
 {
         struct json_object *s = new_status("Success");
-        struct kc_error_details d = {.name = (char *)name, .kind = (char *)resource, .uid = (char *)uid,
+        struct kc_error_details d = {.name = (char *)name,
+            .kind = (char *)resource,
+            .uid = (char *)uid,
             .group = kc_str_empty(group) ? NULL : (char *)group}; /* borrowed */
         kc_json_set(s, "details", details_json(&d));
         return s;
@@ -252,7 +251,9 @@ static int generic_response(struct kc_error *err, int code, const char *body, si
         for (size_t i = 0; i < KC_ARRAY_LEN(known); i++) {
                 if (known[i].code == code)
                         return kc_error_set_api(err, code, known[i].reason, "%s",
-                            known[i].message ? known[i].message : *text ? text : "the server refused the request");
+                            known[i].message ? known[i].message
+                            : *text          ? text
+                                             : "the server refused the request");
         }
         if (code >= 500) {
                 struct kc_buf quoted = KC_BUF_INIT;
@@ -262,8 +263,8 @@ static int generic_response(struct kc_error *err, int code, const char *body, si
                 kc_buf_done(&quoted);
                 return r;
         }
-        return kc_error_set_api(err, code, "",
-            "the server responded with the status code %d but did not return more information", code);
+        return kc_error_set_api(
+            err, code, "", "the server responded with the status code %d but did not return more information", code);
 }
 
 static void details_from_json(struct kc_error *err, const struct json_object *details)
@@ -278,16 +279,15 @@ static void details_from_json(struct kc_error *err, const struct json_object *de
         const struct json_object *causes = kc_json_get(details, "causes");
         for (size_t i = 0; i < kc_json_len(causes); i++) {
                 const struct json_object *c = kc_json_idx(causes, i);
-                kc_error_add_cause(
-                    err, kc_json_str(c, "reason"), kc_json_str(c, "field"), kc_json_str(c, "message"));
+                kc_error_add_cause(err, kc_json_str(c, "reason"), kc_json_str(c, "field"), kc_json_str(c, "message"));
         }
 }
 
 int kc_error_from_response(struct kc_error *err, int code, const char *body, size_t len)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
-        if (!body || kc_json_parse(body, len, NULL, &tree, NULL) < 0 || !kc_streq(kc_json_str(tree, "kind"), "Status") ||
-            kc_streq(kc_json_str(tree, "status"), "Success"))
+        if (!body || kc_json_parse(body, len, NULL, &tree, NULL) < 0 ||
+            !kc_streq(kc_json_str(tree, "kind"), "Status") || kc_streq(kc_json_str(tree, "status"), "Success"))
                 return generic_response(err, code, body, len);
         const char *reason = kc_json_str(tree, "reason"), *message = kc_json_str(tree, "message");
         int64_t status_code = kc_json_int(tree, "code", code);

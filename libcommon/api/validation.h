@@ -10,7 +10,7 @@ void kc_validate_create(const struct json_object *obj, const struct kc_resource 
 void kc_validate_update(const struct json_object *obj, const struct json_object *old, const struct kc_resource *r,
     const char *subresource, struct kc_field_errors *errors);
 
-/* Names: NULL when valid, else upstream's message (static). */
+/* Names: NULL when valid, else the first of upstream's messages (static). All of them: api/names.h. */
 const char *kc_validate_dns1123_subdomain(const char *s);
 const char *kc_validate_dns1123_label(const char *s);
 const char *kc_validate_dns1035_label(const char *s);
