@@ -3,4 +3,5 @@
 
 #include "controller-manager/context.h"
 
-extern const struct kc_controller_def kc_replicaset_controller, kc_replicationcontroller_controller;
+extern const struct kc_controller_def kc_nodeipam_controller, kc_replicaset_controller,
+    kc_replicationcontroller_controller, kc_root_ca_controller, kc_serviceaccount_controller;

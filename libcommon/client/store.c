@@ -113,6 +113,10 @@ void kc_store_free(struct kc_store *s)
 
 void kc_store_add_index(struct kc_store *s, const char *name, kc_index_fn fn)
 {
+        /* An informer that several users share is asked for the same index by each of them. */
+        for (size_t i = 0; i < s->n_indexes; i++)
+                if (strcmp(s->indexes[i].name, name) == 0)
+                        return;
         s->indexes = kc_reallocarray(s->indexes, s->n_indexes + 1, sizeof(*s->indexes));
         s->indexes[s->n_indexes++] = (struct index){.name = kc_strdup(name), .fn = fn, .values = kc_map_new(vec_free)};
 }
