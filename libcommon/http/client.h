@@ -13,8 +13,9 @@ struct kc_http_call;
 
 struct kc_http_client_opts {
         const char *ca_file, *cert_file, *key_file;
-        const char *ca_pem, *cert_pem, *key_pem; /* contents; win over files. Files are read again for new connections */
-        const char *tls_server_name;             /* name to verify instead of the URL's host */
+        const char *ca_pem, *cert_pem,
+            *key_pem;                /* contents; win over files. Files are read again for new connections */
+        const char *tls_server_name; /* name to verify instead of the URL's host */
         bool insecure_skip_verify;
         const char *proxy_url;
         const char *unix_path; /* connect here whatever the URL's host is */
@@ -25,8 +26,8 @@ struct kc_http_client_opts {
 };
 
 /* The loop must outlive the client. */
-int kc_http_client_new(struct kc_loop *loop, const struct kc_http_client_opts *o, struct kc_http_client **ret,
-    struct kc_error *err);
+int kc_http_client_new(
+    struct kc_loop *loop, const struct kc_http_client_opts *o, struct kc_http_client **ret, struct kc_error *err);
 /* Cancels what is under way (their on_done gets -ECANCELED). On the loop, or after it has stopped. */
 void kc_http_client_free(struct kc_http_client *c);
 KC_DEFINE_CLEANUP(struct kc_http_client *, kc_http_client_free)
@@ -34,7 +35,7 @@ KC_DEFINE_CLEANUP(struct kc_http_client *, kc_http_client_free)
 struct kc_http_call_opts {
         const char *method; /* NULL: GET */
         const char *url;
-        char *const *headers; /* strv of alternating name, value */
+        char *const *headers;  /* strv of alternating name, value */
         struct kc_bytes *body; /* referenced as long as needed; NULL: none */
         int timeout_ms;        /* for the whole exchange; 0: none (watches) */
         int idle_timeout_ms;   /* no byte received for so long: -ETIMEDOUT; 0: none */
@@ -44,13 +45,14 @@ struct kc_http_call_opts {
         /* With on_data the body is not buffered. A negative return ends the call with that error. */
         int (*on_data)(struct kc_http_call *call, const char *data, size_t len, void *arg);
         /* Last callback; the call is freed after it. code 0 if no response came; err then says why. */
-        void (*on_done)(struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg);
+        void (*on_done)(
+            struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg);
         void *arg;
 };
 
 /* Any thread. The options are copied. *ret_call (may be NULL) is valid until on_done has returned. */
-int kc_http_client_start(struct kc_http_client *c, const struct kc_http_call_opts *o, struct kc_http_call **ret_call,
-    struct kc_error *err);
+int kc_http_client_start(
+    struct kc_http_client *c, const struct kc_http_call_opts *o, struct kc_http_call **ret_call, struct kc_error *err);
 /* Any thread, before on_done has returned: on_done comes with -ECANCELED. */
 void kc_http_call_cancel(struct kc_http_call *call);
 /* A response header, in and after on_headers; NULL: absent. On the loop. */
@@ -63,5 +65,5 @@ struct kc_http_response {
 };
 void kc_http_response_done(struct kc_http_response *r);
 /* Blocks until the answer is in: any thread but the loop's. 0 whenever an HTTP response came, whatever its code. */
-int kc_http_client_do(struct kc_http_client *c, const struct kc_http_call_opts *o, struct kc_http_response *ret,
-    struct kc_error *err);
+int kc_http_client_do(
+    struct kc_http_client *c, const struct kc_http_call_opts *o, struct kc_http_response *ret, struct kc_error *err);

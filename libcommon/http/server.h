@@ -2,12 +2,12 @@
  *
  *   listener (loop 0) --accept--> loops[i]: connection --stream/pipeline--> kc_http_req --> on_headers, on_request
  *
- * A connection and its requests belong to one loop. Callbacks run on that loop's thread. Functions that may be called from
- * any thread say so. HTTP/1.1 pipelined requests are answered one after another.
+ * A connection and its requests belong to one loop. Callbacks run on that loop's thread. Functions that may be called
+ * from any thread say so. HTTP/1.1 pipelined requests are answered one after another.
  *
- * Limits (named in server.c, settable below): request line and headers, header count, body, time to receive headers, idle
- * time, concurrent streams per connection, stream resets per connection (rapid reset), connections, bytes queued for a
- * peer that does not read. */
+ * Limits (named in server.c, settable below): request line and headers, header count, body, time to receive headers,
+ * idle time, concurrent streams per connection, stream resets per connection (rapid reset), connections, bytes queued
+ * for a peer that does not read. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,12 +35,14 @@ struct kc_http_server_opts {
         size_t max_queued_bytes;   /* unsent bytes of one response before kc_http_write fails; 0: 16 MiB */
         int max_streams;           /* per HTTP/2 connection; 0: 250, upstream's --http2-max-streams-per-connection */
         int header_timeout_ms;     /* 0: 32000 */
-        int idle_timeout_ms;       /* keep-alive between requests; 0: 90000 */
+        int idle_timeout_ms;       /* keep-alive between requests, and between pieces of a body; 0: 90000 */
         /* Optional: called when the headers are in, before the body is read. Answering here refuses the body. */
         void (*on_headers)(struct kc_http_req *req, void *arg);
-        /* Called when the whole body is in (bodies over max_body have been answered with 413). It need not answer at once:
-         * take a reference, and reply later, from any thread. */
+        /* Called when the whole body is in (bodies over max_body have been answered with 413). It need not answer at
+         * once: take a reference, and reply later, from any thread. */
         void (*on_request)(struct kc_http_req *req, void *arg);
+        /* Optional: the body is larger than max_body. Has to answer (413); without it a plain text is sent. */
+        void (*on_too_large)(struct kc_http_req *req, void *arg);
         void *arg;
 };
 
@@ -48,7 +50,8 @@ int kc_http_server_new(const struct kc_http_server_opts *o, struct kc_http_serve
 int kc_http_server_port(const struct kc_http_server *s);
 /* Stops accepting; open connections get GOAWAY / Connection: close and end after their requests. Any thread. */
 void kc_http_server_drain(struct kc_http_server *s);
-/* Closes everything (from loops[0], while the loops still run, or after they have all stopped) and frees. */
+/* Closes everything (from loops[0], while the loops still run, or after they have all stopped) and frees. Not from one
+ * of the server's own callbacks. Requests that are still referenced stay readable; answers to them are dropped. */
 void kc_http_server_free(struct kc_http_server *s);
 KC_DEFINE_CLEANUP(struct kc_http_server *, kc_http_server_free)
 size_t kc_http_server_connections(const struct kc_http_server *s); /* any thread */
@@ -62,7 +65,7 @@ const char *kc_http_req_path(const struct kc_http_req *r);
 const char *kc_http_req_query(const struct kc_http_req *r); /* "" if none */
 /* Case-insensitive; several of one name are joined by ", ". NULL: absent. */
 const char *kc_http_req_header(const struct kc_http_req *r, const char *name);
-/* The i-th header; false past the end. */
+/* The i-th header as it came (no joining), its name in lower case; false past the end. */
 bool kc_http_req_header_at(const struct kc_http_req *r, size_t i, const char **ret_name, const char **ret_value);
 const char *kc_http_req_host(const struct kc_http_req *r);
 const char *kc_http_req_body(const struct kc_http_req *r, size_t *ret_len);
@@ -71,6 +74,8 @@ const char *kc_http_req_proto(const struct kc_http_req *r);  /* "HTTP/1.1" or "H
 bool kc_http_req_is_tls(const struct kc_http_req *r);
 /* The verified client certificate's identity (shared by the connection's requests), or NULL. */
 const struct kc_tls_peer *kc_http_req_peer(const struct kc_http_req *r);
+/* A client certificate was presented that does not verify (upstream's authenticator answers 401). */
+bool kc_http_req_peer_invalid(const struct kc_http_req *r);
 struct kc_loop *kc_http_req_loop(const struct kc_http_req *r);
 /* The peer has gone or the response is finished: further writes are dropped. Any thread. */
 bool kc_http_req_closed(const struct kc_http_req *r);
@@ -81,8 +86,8 @@ void *kc_http_req_data(const struct kc_http_req *r);
 /* --- The answer. headers: strv of alternating name, value; NULL allowed. Content-Length, Date, Transfer-Encoding and
  * Connection are made here. Names are given in canonical case; HTTP/2 lowers them. */
 
-/* Complete response. Takes no reference: body is referenced as long as needed (NULL: empty). Any thread. A second answer
- * to one request is dropped. HEAD requests send no body. */
+/* Complete response. Takes no reference: body is referenced as long as needed (NULL: empty). Any thread. A second
+ * answer to one request is dropped. HEAD requests send no body. */
 void kc_http_reply(struct kc_http_req *r, int code, char *const *headers, struct kc_bytes *body);
 
 /* Streamed response, on the request's loop only. */
@@ -94,21 +99,26 @@ int kc_http_write(struct kc_http_req *r, struct kc_bytes *data);
 size_t kc_http_queued(const struct kc_http_req *r);
 /* fn is called when the queue has fallen below 64 KiB after it was above. NULL removes it. */
 void kc_http_on_drain(struct kc_http_req *r, void (*fn)(struct kc_http_req *r, void *arg), void *arg);
-/* fn is called once when the exchange is over: finished, or the peer has gone. */
+/* fn is called once when the exchange is over: finished and sent, or the peer has gone. Never from inside another
+ * function of this header; for an upgraded connection, before the stream's on_close. */
 void kc_http_on_close(struct kc_http_req *r, void (*fn)(struct kc_http_req *r, void *arg), void *arg);
 void kc_http_finish(struct kc_http_req *r);
 /* Ends the exchange without a proper end: HTTP/1.1 closes the connection, HTTP/2 resets the stream. */
 void kc_http_abort(struct kc_http_req *r);
 
-/* --- Upgrade (HTTP/1.1 only): sends 101 with the headers and hands over the connection as a raw byte stream. */
+/* --- Upgrade (HTTP/1.1 only): sends 101 with the headers ("Connection: Upgrade" is added) and hands over the
+ * connection as a raw byte stream. On the request's loop, from on_request on. */
 struct kc_http_stream;
 struct kc_http_stream_cbs {
         void (*on_data)(struct kc_http_stream *s, const void *data, size_t len, void *arg);
         void (*on_drain)(struct kc_http_stream *s, void *arg); /* all written bytes are out */
         void (*on_close)(struct kc_http_stream *s, void *arg); /* last call; s is freed after it */
 };
+/* -EPIPE: answered already, or the peer has gone; -ENOTSUP: HTTP/2 or HTTP/1.0. Callbacks come after this has returned.
+ */
 int kc_http_upgrade(struct kc_http_req *r, char *const *headers, const struct kc_http_stream_cbs *cbs, void *arg,
     struct kc_http_stream **ret);
+/* Copies. -EPIPE: closing or gone; -ENOBUFS: max_queued_bytes would be passed, nothing was queued. */
 int kc_http_stream_write(struct kc_http_stream *s, const void *data, size_t len);
 size_t kc_http_stream_queued(const struct kc_http_stream *s);
 /* Stops and resumes on_data: back-pressure. */

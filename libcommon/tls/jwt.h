@@ -19,8 +19,8 @@ char *kc_jwt_key_jwk(const struct kc_jwt_key *k);
 
 /* Signs claims (JSON text) with a private key; *ret is the compact serialization. */
 int kc_jwt_sign(const struct kc_jwt_key *k, const char *claims_json, char **ret, struct kc_error *err);
-/* Checks the signature with whichever of the keys fits (kid first, then all) and yields the claims' JSON text. Checks no
- * claim: iss, aud, exp, nbf are the caller's. -EACCES: no key verifies it; -EINVAL: not a JWT. Tokens over 32 KiB are
- * refused. */
-int kc_jwt_verify(struct kc_jwt_key *const *keys, size_t n, const char *token, char **ret_claims_json,
-    struct kc_error *err);
+/* Checks the signature with whichever of the keys fits (kid first, then all) and yields the claims' JSON text. Checks
+ * no claim: iss, aud, exp, nbf are the caller's. -EACCES: no key verifies it; -EINVAL: not a JWT. Tokens over 32 KiB
+ * are refused. */
+int kc_jwt_verify(
+    struct kc_jwt_key *const *keys, size_t n, const char *token, char **ret_claims_json, struct kc_error *err);

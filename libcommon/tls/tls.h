@@ -17,8 +17,8 @@ struct kc_tls_server_opts {
         bool alpn_h2;                     /* offer h2 and http/1.1, else only http/1.1 */
 };
 
-/* A server context; safe to share between threads. Certificate, key and CA files are looked at again at most every 10 s when
- * a handshake starts, and taken anew when they changed and are valid (no restart for renewal). */
+/* A server context; safe to share between threads. Certificate, key and CA files are looked at again at most every 10 s
+ * when a handshake starts, and taken anew when they changed and are valid (no restart for renewal). */
 struct kc_tls_server;
 int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server **ret, struct kc_error *err);
 void kc_tls_server_free(struct kc_tls_server *s);
@@ -27,10 +27,10 @@ KC_DEFINE_CLEANUP(struct kc_tls_server *, kc_tls_server_free)
 SSL *kc_tls_server_ssl(struct kc_tls_server *s);
 
 struct kc_tls_client_opts {
-        const char *ca_file;              /* NULL with ca_pem NULL: the system's */
-        const char *cert_file, *key_file; /* NULL: none */
+        const char *ca_file;                     /* NULL with ca_pem NULL: the system's */
+        const char *cert_file, *key_file;        /* NULL: none */
         const char *ca_pem, *cert_pem, *key_pem; /* contents instead of files; win over files */
-        const char *server_name;          /* SNI and name check; an IP address is checked as one */
+        const char *server_name;                 /* SNI and name check; an IP address is checked as one */
         bool insecure_skip_verify;
         bool alpn_h2;
 };
@@ -53,10 +53,10 @@ struct kc_tls_peer *kc_tls_peer_of(SSL *ssl);
 void kc_tls_peer_free(struct kc_tls_peer *p);
 KC_DEFINE_CLEANUP(struct kc_tls_peer *, kc_tls_peer_free)
 
-/* A self-signed serving certificate and key in PEM files (upstream daemons do so when given none): names is a strv of DNS
- * names and IP addresses. ECDSA P-256, valid one year. The key file has mode 0600. */
-int kc_tls_self_signed(const char *common_name, char *const *names, const char *cert_file, const char *key_file,
-    struct kc_error *err);
+/* A self-signed serving certificate and key in PEM files (upstream daemons do so when given none): names is a strv of
+ * DNS names and IP addresses. ECDSA P-256, valid one year. The key file has mode 0600. */
+int kc_tls_self_signed(
+    const char *common_name, char *const *names, const char *cert_file, const char *key_file, struct kc_error *err);
 /* SHA-256 of data; out has 32 bytes. */
 void kc_sha256(const void *data, size_t len, unsigned char out[static 32]);
 /* Constant-time comparison of two strings' bytes. */

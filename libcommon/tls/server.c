@@ -1,0 +1,194 @@
+/* Server contexts. Client certificates are asked for and verified as upstream does: unless one is required, a bad one
+ * does not end the handshake; it is for the authenticator to answer 401. Any thread. */
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "tls/tls_internal.h"
+
+struct kc_tls_server {
+        struct kc_tls_server_opts opts; /* own copies */
+        struct tls_reload reload;
+};
+
+/* Go's TLS 1.2 suites in Go's order. */
+#define DEFAULT_CIPHERS                                                                                                \
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                     \
+        "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"                       \
+        "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+
+static int set_ciphers(SSL_CTX *ctx, char *const *suites, struct kc_error *err)
+{
+        struct kc_buf list = KC_BUF_INIT;
+        for (size_t i = 0; i < kc_strv_len(suites); i++) {
+                /* Go also knows the ChaCha20 suites without the suffix of their RFC. */
+                bool old_name = kc_str_has_suffix(suites[i], "_CHACHA20_POLY1305");
+                char *name = kc_asprintf("%s%s", suites[i], old_name ? "_SHA256" : "");
+                const char *openssl_name = OPENSSL_cipher_name(name);
+                kc_free(name);
+                /* Those of TLS 1.3 are always on, as with Go. */
+                if (kc_str_has_prefix(openssl_name, "TLS_"))
+                        continue;
+                if (kc_streq(openssl_name, "(NONE)")) {
+                        kc_buf_done(&list);
+                        return kc_error_set(err, EINVAL, "Cipher suite %s not supported or doesn't exist", suites[i]);
+                }
+                kc_buf_addf(&list, "%s%s", list.len ? ":" : "", openssl_name);
+        }
+        bool ok = SSL_CTX_set_cipher_list(ctx, list.len ? kc_buf_str(&list) : DEFAULT_CIPHERS);
+        kc_buf_done(&list);
+        return ok ? 0 : kc_error_set(err, EINVAL, "cipher suites: %s", kc_tls_errors());
+}
+
+static int set_min_version(SSL_CTX *ctx, const char *version, struct kc_error *err)
+{
+        int v;
+        if (!version || kc_streq(version, "VersionTLS12"))
+                v = TLS1_2_VERSION;
+        else if (kc_streq(version, "VersionTLS13"))
+                v = TLS1_3_VERSION;
+        else
+                return kc_error_set(err, EINVAL, "unknown tls version \"%s\"", version);
+        SSL_CTX_set_min_proto_version(ctx, v);
+        return 0;
+}
+
+static int select_alpn(
+    SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+{
+        static const unsigned char both[] = "\x02h2\x08http/1.1", http1[] = "\x08http/1.1";
+        const struct kc_tls_server *s = arg;
+        (void)ssl;
+        const unsigned char *ours = s->opts.alpn_h2 ? both : http1;
+        unsigned ours_len = s->opts.alpn_h2 ? sizeof(both) - 1 : sizeof(http1) - 1;
+        unsigned char *sel;
+        if (SSL_select_next_proto(&sel, out_len, ours, ours_len, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+                return SSL_TLSEXT_ERR_ALERT_FATAL;
+        *out = sel;
+        return SSL_TLSEXT_ERR_OK;
+}
+
+/* Verifies the chain and leaves the result in the SSL, but lets the handshake go on. */
+static int verify_later(X509_STORE_CTX *store_ctx, void *arg)
+{
+        (void)arg;
+        if (X509_verify_cert(store_ctx) <= 0) {
+                if (X509_STORE_CTX_get_error(store_ctx) == X509_V_OK)
+                        X509_STORE_CTX_set_error(store_ctx, X509_V_ERR_UNSPECIFIED);
+                ERR_clear_error();
+        }
+        return 1;
+}
+
+static int set_client_verification(SSL_CTX *ctx, const struct kc_tls_server_opts *o, struct kc_error *err)
+{
+        if (!o->client_ca_file)
+                return 0;
+        int r = tls_store_add_file(SSL_CTX_get_cert_store(ctx), o->client_ca_file, err);
+        if (r < 0)
+                return r;
+        STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->client_ca_file);
+        if (names)
+                SSL_CTX_set_client_CA_list(ctx, names);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (o->require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+        if (!o->require_client_cert)
+                SSL_CTX_set_cert_verify_callback(ctx, verify_later, NULL);
+        return 0;
+}
+
+static int set_up_context(struct kc_tls_server *s, SSL_CTX *ctx, struct kc_error *err)
+{
+        const struct kc_tls_server_opts *o = &s->opts;
+        int r = set_min_version(ctx, o->min_version, err);
+        if (r < 0)
+                return r;
+        r = set_ciphers(ctx, o->cipher_suites, err);
+        if (r < 0)
+                return r;
+        if (SSL_CTX_use_certificate_chain_file(ctx, o->cert_file) != 1)
+                return kc_error_set(err, EINVAL, "certificate %s: %s", o->cert_file, kc_tls_errors());
+        if (SSL_CTX_use_PrivateKey_file(ctx, o->key_file, SSL_FILETYPE_PEM) != 1)
+                return kc_error_set(err, EINVAL, "private key %s: %s", o->key_file, kc_tls_errors());
+        if (SSL_CTX_check_private_key(ctx) != 1)
+                return kc_error_set(err, EINVAL, "private key %s: %s", o->key_file, kc_tls_errors());
+        return set_client_verification(ctx, o, err);
+}
+
+static int make_context(void *arg, SSL_CTX **ret, struct kc_error *err)
+{
+        struct kc_tls_server *s = arg;
+        ERR_clear_error();
+        SSL_CTX *ctx = tls_ctx_new(TLS_server_method());
+        if (!ctx)
+                return kc_error_set(err, ENOMEM, "%s", kc_tls_errors());
+        SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+        /* Tickets hold the client's certificate; they die with the context, so a changed CA ends them. */
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_num_tickets(ctx, 1);
+        static const unsigned char id[] = "kubec";
+        SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
+        SSL_CTX_set_alpn_select_cb(ctx, select_alpn, s);
+        /* One read(2) for many small records. */
+        SSL_CTX_set_read_ahead(ctx, 1);
+        int r = set_up_context(s, ctx, err);
+        if (r < 0) {
+                SSL_CTX_free(ctx);
+                return r;
+        }
+        *ret = ctx;
+        return 0;
+}
+
+int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server **ret, struct kc_error *err)
+{
+        if (!o->cert_file || !o->key_file)
+                return kc_error_set(err, EINVAL, "a TLS server needs a certificate and a private key");
+        struct kc_tls_server *s = KC_NEW(struct kc_tls_server);
+        s->opts = *o;
+        s->opts.cert_file = kc_strdup(o->cert_file);
+        s->opts.key_file = kc_strdup(o->key_file);
+        s->opts.client_ca_file = kc_strdup(o->client_ca_file);
+        s->opts.min_version = kc_strdup(o->min_version);
+        s->opts.cipher_suites = o->cipher_suites ? kc_strv_copy(o->cipher_suites) : NULL;
+        s->reload.files[0] = s->opts.cert_file;
+        s->reload.files[1] = s->opts.key_file;
+        s->reload.files[2] = s->opts.client_ca_file;
+        s->reload.make = make_context;
+        s->reload.arg = s;
+        int r = tls_reload_init(&s->reload, err);
+        if (r < 0) {
+                kc_tls_server_free(s);
+                return r;
+        }
+        *ret = s;
+        return 0;
+}
+
+void kc_tls_server_free(struct kc_tls_server *s)
+{
+        if (!s)
+                return;
+        tls_reload_done(&s->reload);
+        kc_free((char *)s->opts.cert_file);
+        kc_free((char *)s->opts.key_file);
+        kc_free((char *)s->opts.client_ca_file);
+        kc_free((char *)s->opts.min_version);
+        kc_strv_free((char **)s->opts.cipher_suites);
+        kc_free(s);
+}
+
+void kc_tls_server_set_clock(struct kc_tls_server *s, const struct kc_clock *clock)
+{
+        s->reload.clock = clock;
+        s->reload.checked = kc_clock_mono(clock);
+}
+
+SSL *kc_tls_server_ssl(struct kc_tls_server *s)
+{
+        SSL *ssl = tls_reload_ssl(&s->reload);
+        if (ssl)
+                SSL_set_accept_state(ssl);
+        return ssl;
+}

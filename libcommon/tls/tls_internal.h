@@ -1,0 +1,48 @@
+/* What the files of this layer share, and what its tests need. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "tls/tls.h"
+
+/* Files are looked at again at most this often. */
+#define KC_TLS_RECHECK (10 * KC_SEC)
+
+/* What a file looked like when it was last read. */
+struct tls_file_stamp {
+        ino_t ino;
+        off_t size;
+        int64_t mtime_ns;
+};
+
+enum { TLS_MAX_FILES = 3 };
+
+/* An SSL_CTX made from files, made anew when they change. Any thread. */
+struct tls_reload {
+        const char *files[TLS_MAX_FILES]; /* borrowed; NULL: none */
+        int (*make)(void *arg, SSL_CTX **ret, struct kc_error *err);
+        void *arg;
+        const struct kc_clock *clock; /* NULL: the real one */
+
+        pthread_mutex_t lock; /* innermost */
+        SSL_CTX *ctx;         /* guarded by lock, as what follows */
+        kc_mono checked;
+        struct tls_file_stamp stamps[TLS_MAX_FILES];
+};
+
+/* Fills r->ctx for the first time. files, make and arg are set. */
+int tls_reload_init(struct tls_reload *r, struct kc_error *err);
+void tls_reload_done(struct tls_reload *r);
+/* A new SSL of the current context; a changed but bad file is logged once and the old context stays in use. */
+SSL *tls_reload_ssl(struct tls_reload *r);
+
+/* Options that every context gets. */
+SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
+/* Certificates of a PEM text or file go to the store; returns how many, or a negative errno. */
+int tls_store_add_pem(X509_STORE *store, const char *pem, size_t len, struct kc_error *err);
+int tls_store_add_file(X509_STORE *store, const char *path, struct kc_error *err);
+
+/* Tests: the clock that decides about looking at files. Before the first handshake. */
+void kc_tls_server_set_clock(struct kc_tls_server *s, const struct kc_clock *clock);
