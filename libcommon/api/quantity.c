@@ -118,7 +118,7 @@ static wide scale10(wide value, int exponent, bool sticky)
                 sticky |= value % 10 != 0;
                 value /= 10;
         }
-        return value + sticky;
+        return value >= WIDE_MAX ? WIDE_MAX : value + sticky;
 }
 
 int kc_quantity_parse(const char *s, struct kc_quantity *ret)

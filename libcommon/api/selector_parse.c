@@ -149,7 +149,7 @@ static int parse_requirement(struct parser *p)
                 return r;
         }
         next(p);
-        if (p->token == TOKEN_END || is_sign(p, ","))
+        if (negated || p->token == TOKEN_END || is_sign(p, ","))
                 return kc_selector_add(
                     p->selector, key, negated ? KC_SELECTOR_NOT_EXISTS : KC_SELECTOR_EXISTS, NULL, PREFIX, p->err);
         return parse_operation(p, key);
