@@ -54,15 +54,10 @@ static void on_object_delete(struct kc_object *o, void *arg)
 /* A namespace that goes away meanwhile, or somebody who was faster, is no failure. */
 static int forgive(int rc, struct kc_error *err)
 {
-        if (rc < 0 && (kc_error_is(err, KC_REASON_NOT_FOUND) || kc_error_is(err, KC_REASON_ALREADY_EXISTS) ||
-                          kc_error_is(err, KC_REASON_FORBIDDEN))) {
-                bool gone = !kc_error_is(err, KC_REASON_FORBIDDEN);
-                if (gone) {
-                        kc_error_done(err);
-                        return 0;
-                }
-        }
-        return rc;
+        if (rc == 0 || (!kc_error_is(err, KC_REASON_NOT_FOUND) && !kc_error_is(err, KC_REASON_ALREADY_EXISTS)))
+                return rc;
+        kc_error_done(err);
+        return 0;
 }
 
 static bool is_active(struct per_namespace *c, const char *ns)

@@ -6,6 +6,8 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_serviceaccount_controller,
     &kc_root_ca_controller,
     &kc_nodeipam_controller,
+    &kc_nodelifecycle_controller,
+    &kc_tainteviction_controller,
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
 };
