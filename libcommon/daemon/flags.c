@@ -38,6 +38,16 @@ static void mark_given(const struct kc_flag *table, const char *name)
                 kc_strv_push(&g->names, name);
 }
 
+/* Each parsing counts for itself. */
+static void forget_given(const struct kc_flag *table)
+{
+        struct given *g = given_of(table);
+        if (g) {
+                kc_strv_free(g->names);
+                g->names = NULL;
+        }
+}
+
 bool kc_flags_given(const struct kc_flag *flags, const char *name)
 {
         const struct given *g = given_of(flags);
@@ -261,6 +271,7 @@ int kc_flags_parse(
         struct parser p = {.flags = flags, .n = n, .argc = argc, .argv = argv, .at = 1, .err = err};
         KC_CLEANUP(kc_strv_freep) char **args = NULL;
         bool only_args = false;
+        forget_given(flags);
         for (; p.at < argc; p.at++) {
                 const char *arg = argv[p.at];
                 int r = 0;

@@ -33,7 +33,8 @@ struct kc_flag {
 int kc_flags_parse(
     const struct kc_flag *flags, size_t n, int argc, char *const *argv, char ***ret_args, struct kc_error *err);
 void kc_flags_help(struct kc_buf *out, const char *program, const char *summary, const struct kc_flag *flags, size_t n);
-/* Was the flag given on the command line? (Component config: flags win over the file.) Kept per table until exit. */
+/* Was the flag given on the command line that was parsed last? (Component config: flags win over the file.) Kept per
+ * table until exit. */
 bool kc_flags_given(const struct kc_flag *flags, const char *name);
 
 /* A component config file (YAML) of that kind and one of those apiVersions (NULL-terminated), e.g.
