@@ -84,7 +84,7 @@ static void request_headers(struct http_conn *c, struct kc_http_req *r, bool end
         r->h2_end_stream = end_stream;
         if (!end_stream)
                 http_conn_set_deadline(c, c->server->opts.idle_timeout_ms * KC_MSEC);
-        if (!r->path || r->bad_target) { /* CONNECT, "*", or worse */
+        if ((!r->path || r->bad_target) && !r->headers_too_large) { /* CONNECT, "*", or worse */
                 r->headers_done = true;
                 http_req_reply_text(r, 400, NULL);
                 return;
@@ -163,8 +163,13 @@ static int on_data(
         (void)flags;
         struct http_conn *c = arg;
         struct kc_http_req *r = req_of(session, stream_id);
-        if (r && http_req_on_body(r, (const char *)data, len))
-                http_conn_set_deadline(c, c->server->opts.idle_timeout_ms * KC_MSEC);
+        if (!r)
+                return 0;
+        http_conn_set_deadline(c, c->server->opts.idle_timeout_ms * KC_MSEC);
+        if (!http_req_on_body(r, (const char *)data, len))
+                r->h2_discarded += len;
+        if (r->h2_end_sent && r->h2_discarded > HTTP_H2_DISCARD_MAX)
+                return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_NO_ERROR);
         return 0;
 }
 
@@ -297,6 +302,8 @@ void http_h2_timeout(struct http_conn *c)
         {
                 if (!r->headers_done)
                         in_headers = true;
+                else if (r->h2_end_sent && !r->h2_end_stream)
+                        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_NO_ERROR);
                 else if (!r->h2_end_stream && !atomic_load(&r->answered))
                         http_req_reply_text(r, 408, NULL);
         }

@@ -62,9 +62,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                     (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
         struct kc_http_req *r = last ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
-        /* RFC 9113, 8.1: answered early; the rest of the body is not wanted. */
-        if (r && !r->h2_end_stream)
-                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_NO_ERROR);
+        if (r)
+                r->h2_end_sent = true; /* the stream ends when the peer's side does, see on_data */
         return 0;
 }
 

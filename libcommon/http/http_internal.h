@@ -25,6 +25,9 @@ enum {
         HTTP_H2_OUT_MAX = 256 * 1024,       /* framed HTTP/2 bytes waiting for the socket; more stays in the streams */
         HTTP_H2_STREAM_WINDOW = 256 * 1024, /* as upstream's */
         HTTP_H2_CONN_WINDOW = 16 * 1024 * 1024,
+        /* Body received after the answer before the stream is reset (RFC 9113, 8.1). At once would be allowed, but curl
+         * 7.88 then loses the answer. */
+        HTTP_H2_DISCARD_MAX = 1024 * 1024,
         HTTP_H2_RESET_BURST = 1000, /* resets by the peer at once (watches that end together) */
         HTTP_H2_RESET_RATE = 50,    /* a second, in the long run */
         HTTP_ACCEPT_BATCH = 64,
@@ -218,7 +221,9 @@ struct kc_http_req {
         struct kc_list h2_node;    /* all exchanges of a connection */
         struct http_outq body_out; /* HTTP/2 */
         bool h2_deferred;
-        bool h2_end_stream; /* the peer's side is complete */
+        bool h2_end_stream;  /* the peer's side is complete */
+        bool h2_end_sent;    /* and ours */
+        size_t h2_discarded; /* body received after the answer */
         bool bad_target;
 };
 
