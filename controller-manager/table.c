@@ -8,6 +8,8 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_nodeipam_controller,
     &kc_nodelifecycle_controller,
     &kc_tainteviction_controller,
+    &kc_endpoints_controller,
+    &kc_endpointslice_controller,
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
 };
