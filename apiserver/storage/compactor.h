@@ -8,6 +8,6 @@
 struct kc_compactor;
 /* prefix: "/registry". Runs on the store's loop; interval_ms 0 is not allowed (the flag's 0 means: make none). */
 struct kc_compactor *kc_compactor_new(struct kc_store *s, const char *prefix, int64_t interval_ms);
-/* On the loop or after it has stopped. Waits for a compaction that runs: not on the loop, then, while it runs. */
+/* Any thread but the loop's, while the loop runs: waits for a compaction under way. */
 void kc_compactor_free(struct kc_compactor *c);
 KC_DEFINE_CLEANUP(struct kc_compactor *, kc_compactor_free)
