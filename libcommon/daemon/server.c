@@ -35,6 +35,7 @@ struct kc_daemon_server {
         struct kc_pool *pool;
         struct kc_health *health;
         bool plain;
+        bool closed; /* freed by its owner; on the loop */
         pthread_mutex_t lock;
         struct kc_map *decisions; /* guarded by lock: credential -> struct decision */
 };
@@ -215,7 +216,9 @@ static int authorize(struct kc_daemon_server *s, struct job *j, struct kc_error 
 static void conclude(void *arg)
 {
         struct job *j = arg;
-        if (j->err.errnum == 0 && j->allowed) {
+        if (j->server->closed) {
+                /* The request went with the HTTP server. */
+        } else if (j->err.errnum == 0 && j->allowed) {
                 serve(j->server, j->req);
         } else {
                 if (j->err.errnum == 0)
@@ -354,6 +357,7 @@ void kc_daemon_server_free(struct kc_daemon_server *s)
 {
         if (!s)
                 return;
+        s->closed = true;
         struct kc_http_server *http = KC_TAKE(s->http);
         kc_http_server_free(http);
         kc_tls_server_free(s->tls);
