@@ -18,6 +18,9 @@ struct json_object *kc_openapi_v3_index(void); /* paths -> serverRelativeURL wit
 struct json_object *kc_openapi_v3(const char *path);
 /* The same documents as text, appended to out, without a tree in between: they are large, and constant. -ENOENT. */
 void kc_openapi_v2_write(struct kc_buf *out);
+/* For Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf; the Content-Type of the answer has a dot in
+ * the place of the @, which clients' MIME parsers refuse. */
+void kc_openapi_v2_write_proto(struct kc_buf *out);
 int kc_openapi_v3_write(const char *path, struct kc_buf *out);
 /* The hash that the index gives for a document, usable as an ETag: 32 hex digits. */
 enum { KC_OPENAPI_HASH_LEN = 33 };

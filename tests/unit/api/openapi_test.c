@@ -153,6 +153,18 @@ static void swagger(void **state)
         kc_json_free(doc);
 }
 
+static void swagger_as_protobuf(void **state)
+{
+        (void)state;
+        struct kc_buf b = KC_BUF_INIT;
+        kc_openapi_v2_write_proto(&b);
+        /* Field 1, a string: the version; field 2, a message: title and version of the API. */
+        static const char start[] = "\n\0032.0\022\025\n\nKubernetes\022\007v1.36.2";
+        assert_true(b.len > 100000);
+        assert_memory_equal(b.data, start, sizeof(start) - 1);
+        kc_buf_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -161,6 +173,7 @@ int main(void)
             cmocka_unit_test(schemas),
             cmocka_unit_test(index_and_references),
             cmocka_unit_test(swagger),
+            cmocka_unit_test(swagger_as_protobuf),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
