@@ -213,8 +213,9 @@ static const struct field **sorted_fields(const struct type *t, size_t *ret_n, u
         for (size_t i = 0; i < t->n_fields; i++)
                 encoded[n++] = &t->fields[i];
         const struct field **sorted = kc_calloc(n + 1, sizeof(*sorted));
-        memcpy(sorted, encoded, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), by_name);
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = encoded[i];
+        qsort(sorted, n, sizeof(void *), by_name);
         *ret_order = kc_calloc(n + 1, sizeof(**ret_order));
         for (size_t i = 0; i < n; i++)
                 for (size_t k = 0; k < n; k++)
