@@ -207,12 +207,12 @@ static const struct field **sorted_fields(const struct type *t, size_t *ret_n, u
                 .doc = "Group and version of the kind that the object is written in."},
         };
         size_t n = 0, extra = t->type_meta ? KC_ARRAY_LEN(meta) : 0;
-        const struct field **encoded = kc_calloc(t->n_fields + extra + 1, sizeof(*encoded));
+        const struct field **encoded = kc_calloc(t->n_fields + extra + 1, sizeof(void *));
         for (size_t i = 0; i < extra; i++)
                 encoded[n++] = &meta[i];
         for (size_t i = 0; i < t->n_fields; i++)
                 encoded[n++] = &t->fields[i];
-        const struct field **sorted = kc_calloc(n + 1, sizeof(*sorted));
+        const struct field **sorted = kc_calloc(n + 1, sizeof(void *));
         for (size_t i = 0; i < n; i++)
                 sorted[i] = encoded[i];
         qsort(sorted, n, sizeof(void *), by_name);
@@ -414,6 +414,8 @@ static void add_type_index(const struct model *m, struct kc_buf *header, struct 
                 for (size_t k = 0; k < m->v[i].n_types; k++)
                         kc_strv_pushf(&lines, "%s.%s kc_t_%s_%s", m->v[i].package, m->v[i].types[k].name,
                             m->v[i].symbol, m->v[i].types[k].name);
+        if (!lines)
+                die("schema", 0, "no types");
         qsort(lines, kc_strv_len(lines), sizeof(*lines), by_text);
         kc_buf_adds(b, "const struct kc_type *const kc_schema_type_index[] = {\n");
         for (char **l = lines; *l; l++) {
@@ -429,12 +431,12 @@ void model_emit(const struct model *m, const char *dir)
 {
         struct kc_buf header = KC_BUF_INIT, index = KC_BUF_INIT;
         add_type_index(m, &header, &index);
-        const struct group_version **served = kc_calloc(m->n, sizeof(*served));
+        const struct group_version **served = kc_calloc(m->n, sizeof(void *));
         size_t n = 0;
         for (size_t i = 0; i < m->n; i++)
                 if (is_served(&m->v[i]))
                         served[n++] = &m->v[i];
-        qsort(served, n, sizeof(*served), by_priority);
+        qsort(served, n, sizeof(void *), by_priority);
         kc_buf_adds(&index, "const struct kc_group_version *const kc_schema_gv_index[] = {\n");
         for (size_t i = 0; i < n; i++) {
                 kc_buf_addf(&header, "extern const struct kc_group_version kc_gv_%s;\n", served[i]->symbol);
