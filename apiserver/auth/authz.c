@@ -1,0 +1,356 @@
+/* The chain of authorizers and its indexes. Loop: the watches; any thread: the questions. */
+#include "auth/authz.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/status.h"
+#include "auth/authz_internal.h"
+#include "auth/rbac.h"
+#include "base/str.h"
+
+#define RBAC_GROUP "rbac.authorization.k8s.io"
+
+enum mode { MODE_ALWAYS_ALLOW, MODE_ALWAYS_DENY, MODE_NODE, MODE_RBAC };
+static const char *const mode_names[] = {"AlwaysAllow", "AlwaysDeny", "Node", "RBAC"};
+
+enum { MAX_FEEDS = 5 };
+
+struct feed {
+        struct kc_authz *authz;
+        const char *resource; /* NULL: unused */
+        struct authz_feed *feed;
+        bool synced; /* atomic */
+};
+
+struct kc_authz {
+        enum mode modes[KC_ARRAY_LEN(mode_names)];
+        size_t n_modes;
+        pthread_rwlock_t lock;
+        struct authz_rbac *rbac; /* guarded by lock; NULL: not among the modes */
+        struct authz_node *node; /* guarded by lock; NULL: not among the modes */
+        struct feed feeds[MAX_FEEDS];
+        size_t n_feeds;
+};
+
+/* --- feeding, on the loop */
+
+static void set_object(void *arg, const char *key, struct kc_cache_entry *e)
+{
+        struct feed *f = arg;
+        bool pods = strcmp(f->resource, "pods") == 0;
+        /* Most changes of pods are of their status. Only this thread writes: reading needs no lock. */
+        if (pods && authz_node_knows_pod(f->authz->node, key, kc_cache_entry_field("spec.nodeName", e)))
+                return;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(e);
+        if (!obj)
+                return;
+        pthread_rwlock_wrlock(&f->authz->lock);
+        if (pods)
+                authz_node_set_pod(f->authz->node, key, kc_object_json(obj));
+        else
+                authz_rbac_set(f->authz->rbac, f->resource, key, kc_object_json(obj));
+        pthread_rwlock_unlock(&f->authz->lock);
+}
+
+static void del_object(void *arg, const char *key)
+{
+        struct feed *f = arg;
+        pthread_rwlock_wrlock(&f->authz->lock);
+        if (strcmp(f->resource, "pods") == 0)
+                authz_node_set_pod(f->authz->node, key, NULL);
+        else
+                authz_rbac_set(f->authz->rbac, f->resource, key, NULL);
+        pthread_rwlock_unlock(&f->authz->lock);
+}
+
+static void synced(void *arg)
+{
+        __atomic_store_n(&((struct feed *)arg)->synced, true, __ATOMIC_RELEASE);
+}
+
+static void add_feed(struct kc_authz *a, const struct kc_authz_opts *o, const char *group, const char *resource)
+{
+        static const struct authz_feed_cbs cbs = {.set = set_object, .del = del_object, .synced = synced};
+        const struct kc_stored *s = kc_resources_find(o->resources, group, resource);
+        if (!s)
+                return;
+        struct feed *f = &a->feeds[a->n_feeds++];
+        f->authz = a;
+        f->resource = resource;
+        f->feed = authz_feed_new(o->loop, s->cache, &cbs, f);
+}
+
+static int add_mode(struct kc_authz *a, const struct kc_authz_opts *o, const char *name, struct kc_error *err)
+{
+        size_t m = 0;
+        while (m < KC_ARRAY_LEN(mode_names) && strcmp(mode_names[m], name) != 0)
+                m++;
+        if (m == KC_ARRAY_LEN(mode_names))
+                return kc_error_set(err, EINVAL, "authorization-mode \"%s\" is not a valid mode", name);
+        for (size_t i = 0; i < a->n_modes; i++)
+                if (a->modes[i] == m)
+                        return kc_error_set(
+                            err, EINVAL, "authorization-mode [%s] has mode specified more than once", name);
+        a->modes[a->n_modes++] = (enum mode)m;
+        if (m == MODE_NODE) {
+                a->node = authz_node_new();
+                add_feed(a, o, "", "pods");
+        } else if (m == MODE_RBAC) {
+                a->rbac = authz_rbac_new();
+                add_feed(a, o, RBAC_GROUP, "clusterroles");
+                add_feed(a, o, RBAC_GROUP, "clusterrolebindings");
+                add_feed(a, o, RBAC_GROUP, "roles");
+                add_feed(a, o, RBAC_GROUP, "rolebindings");
+        }
+        return 0;
+}
+
+int kc_authz_new(const struct kc_authz_opts *o, struct kc_authz **ret, struct kc_error *err)
+{
+        if (kc_strv_len(o->modes) == 0)
+                return kc_error_set(err, EINVAL, "at least one authorization-mode must be passed");
+        KC_CLEANUP(kc_authz_freep) struct kc_authz *a = KC_NEW(struct kc_authz);
+        pthread_rwlock_init(&a->lock, NULL);
+        for (char *const *m = o->modes; *m; m++) {
+                int r = add_mode(a, o, *m, err);
+                if (r < 0)
+                        return r;
+        }
+        *ret = KC_TAKE(a);
+        return 0;
+}
+
+void kc_authz_free(struct kc_authz *a)
+{
+        if (!a)
+                return;
+        for (size_t i = 0; i < a->n_feeds; i++)
+                authz_feed_free(a->feeds[i].feed);
+        authz_rbac_free(a->rbac);
+        authz_node_free(a->node);
+        pthread_rwlock_destroy(&a->lock);
+        kc_free(a);
+}
+
+void kc_authz_start(struct kc_authz *a)
+{
+        for (size_t i = 0; i < a->n_feeds; i++)
+                authz_feed_start(a->feeds[i].feed);
+}
+
+bool kc_authz_ready(const struct kc_authz *a)
+{
+        for (size_t i = 0; i < a->n_feeds; i++)
+                if (!__atomic_load_n(&a->feeds[i].synced, __ATOMIC_ACQUIRE))
+                        return false;
+        return true;
+}
+
+/* --- questions */
+
+static enum kc_decision ask(struct kc_authz *a, enum mode m, const struct kc_authz_attrs *attrs, char **ret_reason)
+{
+        switch (m) {
+        case MODE_ALWAYS_ALLOW:
+                return KC_ALLOW;
+        case MODE_ALWAYS_DENY:
+                *ret_reason = kc_strdup("Everything is forbidden.");
+                return KC_NO_OPINION;
+        case MODE_NODE:
+                return authz_node_authorize(a->node, attrs, ret_reason);
+        case MODE_RBAC:
+                return authz_rbac_allows(a->rbac, attrs, ret_reason) ? KC_ALLOW : KC_NO_OPINION;
+        }
+        return KC_NO_OPINION;
+}
+
+enum kc_decision kc_authz_authorize(struct kc_authz *a, const struct kc_authz_attrs *attrs, char **ret_reason)
+{
+        if (kc_user_in_group(attrs->user, KC_GROUP_MASTERS))
+                return KC_ALLOW;
+        KC_CLEANUP(kc_strv_freep) char **reasons = NULL;
+        enum kc_decision d = KC_NO_OPINION;
+        pthread_rwlock_rdlock(&a->lock);
+        for (size_t i = 0; d == KC_NO_OPINION && i < a->n_modes; i++) {
+                char *why = NULL;
+                d = ask(a, a->modes[i], attrs, &why);
+                if (d != KC_NO_OPINION) {
+                        kc_strv_free(reasons);
+                        reasons = NULL;
+                }
+                if (kc_str_empty(why))
+                        kc_free(why);
+                else
+                        kc_strv_push_take(&reasons, why);
+        }
+        pthread_rwlock_unlock(&a->lock);
+        if (ret_reason && reasons)
+                *ret_reason = kc_strv_join(reasons, "\n");
+        return d;
+}
+
+/* As upstream's sanitizer for messages that a browser may show. */
+static void add_sanitized(struct kc_buf *b, const char *s)
+{
+        for (; *s; s++) {
+                if (*s == '&')
+                        kc_buf_adds(b, "&amp;");
+                else if (*s == '<')
+                        kc_buf_adds(b, "&lt;");
+                else if (*s == '>')
+                        kc_buf_adds(b, "&gt;");
+                else
+                        kc_buf_addc(b, *s);
+        }
+}
+
+static void forbidden_message(struct kc_buf *b, const struct kc_authz_attrs *a)
+{
+        kc_buf_adds(b, "User ");
+        kc_quote_add(b, a->user->name);
+        kc_buf_addf(b, " cannot %s ", a->verb);
+        if (!a->resource_request) {
+                kc_buf_adds(b, "path ");
+                kc_quote_add(b, a->path);
+                return;
+        }
+        KC_CLEANUP(kc_freep)
+        char *resource = a->subresource[0] ? kc_asprintf("%s/%s", a->resource, a->subresource) : kc_strdup(a->resource);
+        kc_buf_adds(b, "resource ");
+        kc_quote_add(b, resource);
+        kc_buf_adds(b, " in API group ");
+        kc_quote_add(b, a->group);
+        if (a->ns[0] == '\0') {
+                kc_buf_adds(b, " at the cluster scope");
+                return;
+        }
+        kc_buf_adds(b, " in the namespace ");
+        kc_quote_add(b, a->ns);
+}
+
+int kc_authz_forbidden(struct kc_error *err, const struct kc_authz_attrs *attrs, const char *reason)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf plain = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        forbidden_message(&plain, attrs);
+        add_sanitized(&b, kc_buf_str(&plain));
+        if (!kc_str_empty(reason))
+                kc_buf_addf(&b, ": %s", reason);
+        bool res = attrs->resource_request;
+        return kc_err_forbidden(
+            err, res ? attrs->group : "", res ? attrs->resource : "", res ? attrs->name : "", kc_buf_str(&b));
+}
+
+/* --- rules of a user */
+
+struct lists {
+        struct json_object *resource, *non_resource;
+};
+
+static void add_strings(struct json_object *o, const char *key, char *const *v)
+{
+        if (!v || !v[0])
+                return;
+        struct json_object *a = json_object_new_array();
+        for (; *v; v++)
+                kc_json_push_str(a, *v);
+        kc_json_set(o, key, a);
+}
+
+static void list_rule(const struct rbac_rule *rule, void *arg)
+{
+        struct lists *l = arg;
+        if (rule->resources && rule->resources[0]) {
+                struct json_object *o = json_object_new_object();
+                add_strings(o, "verbs", rule->verbs);
+                add_strings(o, "apiGroups", rule->groups);
+                add_strings(o, "resources", rule->resources);
+                add_strings(o, "resourceNames", rule->names);
+                kc_json_push(l->resource, o);
+        }
+        if (rule->urls && rule->urls[0]) {
+                struct json_object *o = json_object_new_object();
+                add_strings(o, "verbs", rule->verbs);
+                add_strings(o, "nonResourceURLs", rule->urls);
+                kc_json_push(l->non_resource, o);
+        }
+}
+
+static void list_everything(struct lists *l)
+{
+        kc_json_push(l->resource, kc_json_build("{'verbs':['*'],'apiGroups':['*'],'resources':['*']}"));
+        kc_json_push(l->non_resource, kc_json_build("{'verbs':['*'],'nonResourceURLs':['*']}"));
+}
+
+struct json_object *kc_authz_rules(struct kc_authz *a, const struct kc_user *user, const char *ns)
+{
+        struct lists l = {json_object_new_array(), json_object_new_array()};
+        bool incomplete = false;
+        pthread_rwlock_rdlock(&a->lock);
+        for (size_t i = 0; i < a->n_modes; i++) {
+                if (a->modes[i] == MODE_ALWAYS_ALLOW)
+                        list_everything(&l);
+                else if (a->modes[i] == MODE_RBAC)
+                        authz_rbac_visit(a->rbac, user, ns, list_rule, &l);
+                else if (a->modes[i] == MODE_NODE && authz_node_name(user))
+                        incomplete = true;
+        }
+        pthread_rwlock_unlock(&a->lock);
+        struct json_object *o = kc_json_build(
+            "{'resourceRules':%o,'nonResourceRules':%o,'incomplete':%b}", l.resource, l.non_resource, incomplete);
+        if (incomplete)
+                kc_json_set_str(o, "evaluationError", "node authorizer does not support user rule resolution");
+        return o;
+}
+
+/* --- escalation (pkg/registry/rbac/validation) */
+
+static void collect(const struct rbac_rule *rule, void *arg)
+{
+        rbac_rules_add(arg, rule);
+}
+
+static int confirm(
+    struct kc_authz *a, const struct kc_user *user, const char *ns, const struct rbac_rules *wanted, char **ret_why)
+{
+        KC_CLEANUP(rbac_rules_done) struct rbac_rules owner = {0};
+        KC_CLEANUP(rbac_rules_done) struct rbac_rules missing = {0};
+        if (a->rbac) {
+                pthread_rwlock_rdlock(&a->lock);
+                authz_rbac_visit(a->rbac, user, ns, collect, &owner);
+                pthread_rwlock_unlock(&a->lock);
+        }
+        if (rbac_rules_cover(&owner, wanted, &missing))
+                return 0;
+        KC_CLEANUP(kc_freep) char *groups = kc_strv_join(user->groups, "\" \"");
+        KC_CLEANUP(kc_freep) char *rules = rbac_rules_format(&missing);
+        *ret_why = kc_asprintf("user \"%s\" (groups=[%s%s%s]) is attempting to grant RBAC permissions not currently "
+                               "held:\n%s",
+            user->name, groups[0] ? "\"" : "", groups, groups[0] ? "\"" : "", rules);
+        return -EACCES;
+}
+
+int kc_authz_confirm_rules(
+    struct kc_authz *a, const struct kc_user *user, const char *ns, const struct json_object *rules, char **ret_why)
+{
+        KC_CLEANUP(rbac_rules_done) struct rbac_rules wanted = {0};
+        rbac_rules_compile(&wanted, rules);
+        return confirm(a, user, ns, &wanted, ret_why);
+}
+
+int kc_authz_confirm_role(
+    struct kc_authz *a, const struct kc_user *user, const char *ns, const struct json_object *role_ref, char **ret_why)
+{
+        KC_CLEANUP(rbac_rules_done) struct rbac_rules wanted = {0};
+        const char *kind = kc_json_str(role_ref, "kind"), *name = kc_json_str(role_ref, "name");
+        bool found = false;
+        if (a->rbac) {
+                pthread_rwlock_rdlock(&a->lock);
+                found = authz_rbac_role(a->rbac, kind ? kind : "", ns, name ? name : "", collect, &wanted);
+                pthread_rwlock_unlock(&a->lock);
+        }
+        if (!found)
+                return -ENOENT;
+        return confirm(a, user, ns, &wanted, ret_why);
+}
