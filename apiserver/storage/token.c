@@ -36,6 +36,13 @@ int list_token_decode(const char *token, const char *prefix, struct list_token *
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         if (kc_base64url_decode(token, strlen(token), &b) < 0)
                 return bad(err, "continue key is not valid: illegal base64 data");
+        /* A key cannot hold a NUL (nor can our JSON): what comes after "x\0" comes after "x\1". */
+        char *nul = strstr(kc_buf_str(&b), "\\u0000\"");
+        if (nul) {
+                size_t tail = b.len - (size_t)(nul - b.data) - strlen("\\u0000");
+                memmove(nul, nul + strlen("\\u0000"), tail + 1);
+                b.len -= strlen("\\u0000");
+        }
         KC_CLEANUP(kc_json_freep) struct json_object *o = NULL;
         if (kc_json_parse(kc_buf_str(&b), b.len, NULL, &o, NULL) < 0)
                 return bad(err, "continue key is not valid: invalid character");
@@ -45,15 +52,12 @@ int list_token_decode(const char *token, const char *prefix, struct list_token *
         if (revision == 0 || revision < -1)
                 return bad(
                     err, "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
-        const struct json_object *start = kc_json_get(o, "start");
-        const char *key = kc_json_as_str(start);
+        const char *key = kc_json_str(o, "start");
         if (kc_str_empty(key))
                 return bad(err, "continue key is not valid: encoded start key empty (version meta.k8s.io/v1)");
         if (*key == '/' || strstr(key, "../") || strstr(key, "/.."))
                 return bad(err, "continue key is not valid: start key is not valid");
-        /* A key cannot hold a NUL: what comes after "x\0" comes after "x\1". */
-        bool after = (size_t)json_object_get_string_len(start) > strlen(key);
-        ret->from_key = kc_asprintf("%s%s%s", prefix, key, after ? "\x01" : "");
+        ret->from_key = kc_asprintf("%s%s%s", prefix, key, nul ? "\x01" : "");
         ret->revision = revision;
         return 0;
 }
