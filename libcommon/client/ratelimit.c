@@ -1,8 +1,6 @@
 /* Token bucket and exponential back-off: arithmetic only. Any thread, under the caller's lock. */
 #include "client/ratelimit.h"
 
-#include <math.h>
-
 void kc_bucket_init(struct kc_bucket *b, double qps, double burst, kc_mono now)
 {
         *b = (struct kc_bucket){.qps = qps, .burst = burst < 1 ? 1 : burst, .last = now};
@@ -13,7 +11,9 @@ static void refill(struct kc_bucket *b, kc_mono now)
 {
         if (now <= b->last)
                 return;
-        b->tokens = fmin(b->burst, b->tokens + (double)(now - b->last) / (double)KC_SEC * b->qps);
+        b->tokens += (double)(now - b->last) / (double)KC_SEC * b->qps;
+        if (b->tokens > b->burst)
+                b->tokens = b->burst;
         b->last = now;
 }
 
@@ -23,7 +23,9 @@ int64_t kc_bucket_reserve(struct kc_bucket *b, kc_mono now)
         b->tokens -= 1;
         if (b->tokens >= 0)
                 return 0;
-        return (int64_t)ceil(-b->tokens / b->qps * (double)KC_SEC);
+        double wait = -b->tokens / b->qps * (double)KC_SEC;
+        int64_t usec = (int64_t)wait;
+        return (double)usec < wait ? usec + 1 : usec; /* never too early */
 }
 
 bool kc_bucket_try(struct kc_bucket *b, kc_mono now)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -29,6 +30,7 @@ enum {
 static const struct kc_json_limits response_limits = {.max_bytes = 64 << 20, .max_depth = 128, .max_nodes = 16 << 20};
 
 struct kc_rest {
+        atomic_int refs; /* the owner's, one for each stream */
         struct kc_loop *loop;
         struct kc_http_client *http;
         struct kc_credential *credential;
@@ -89,6 +91,7 @@ int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, con
     struct kc_rest **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_rest_freep) struct kc_rest *r = KC_NEW(struct kc_rest);
+        atomic_init(&r->refs, 1);
         r->loop = loop;
         pthread_mutex_init(&r->lock, NULL);
         cond_init(&r->wake);
@@ -122,11 +125,10 @@ void kc_rest_close(struct kc_rest *r)
         kc_http_client_free(http);
 }
 
-void kc_rest_free(struct kc_rest *r)
+static void unref(struct kc_rest *r)
 {
-        if (!r)
+        if (atomic_fetch_sub(&r->refs, 1) != 1)
                 return;
-        kc_rest_close(r);
         kc_credential_free(r->credential);
         pthread_cond_destroy(&r->wake);
         pthread_mutex_destroy(&r->lock);
@@ -136,6 +138,14 @@ void kc_rest_free(struct kc_rest *r)
         kc_strv_free(r->as_groups);
         kc_free(r->as_uid);
         kc_free(r);
+}
+
+void kc_rest_free(struct kc_rest *r)
+{
+        if (!r)
+                return;
+        kc_rest_close(r);
+        unref(r);
 }
 
 struct kc_loop *kc_rest_loop(struct kc_rest *r)
@@ -417,6 +427,7 @@ struct stream {
 static void stream_free(struct stream *s)
 {
         kc_buf_done(&s->error_body);
+        unref(s->rest);
         kc_free(s);
 }
 
@@ -473,6 +484,7 @@ int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, cons
 {
         struct stream *s = KC_NEW(struct stream);
         s->rest = r;
+        atomic_fetch_add(&r->refs, 1);
         s->cbs = *cbs;
         s->arg = arg;
         s->since = kc_clock_mono(NULL);
