@@ -10,7 +10,6 @@
 #include "grpc/channel_internal.h"
 
 static void connect_now(struct kc_grpc_channel *ch);
-static void on_timer(void *arg);
 
 struct kc_grpc_channel *grpc_channel_ref(struct kc_grpc_channel *ch)
 {
@@ -63,7 +62,6 @@ int kc_grpc_channel_new(
                         return r;
                 }
         }
-        ch->timer = kc_timer_new(loop, on_timer, ch);
         *ret = ch;
         return 0;
 }
@@ -228,10 +226,14 @@ static void start_lookup(struct kc_grpc_channel *ch)
         }
 }
 
+static void on_timer(void *arg);
+
 static void connect_now(struct kc_grpc_channel *ch)
 {
         const struct grpc_endpoint *ep = &ch->eps[ch->cur];
         struct addrinfo *addrs = ep->unix_path ? NULL : grpc_endpoint_literal(ep);
+        if (!ch->timer)
+                ch->timer = kc_timer_new(ch->loop, on_timer, ch);
         kc_timer_arm(ch->timer, ch->connect_timeout_usec);
         if (addrs || ep->unix_path)
                 start_conn(ch, addrs);

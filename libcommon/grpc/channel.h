@@ -53,7 +53,7 @@ struct kc_grpc_channel_opts {
         char *const *metadata;    /* strv of alternating name, value, sent with every call; names in lower case */
 };
 
-/* All I/O happens on the loop, which must outlive the channel. Connects on first use. */
+/* Any thread. All I/O happens on the loop, which must outlive the channel. Connects on first use. */
 int kc_grpc_channel_new(
     struct kc_loop *loop, const struct kc_grpc_channel_opts *o, struct kc_grpc_channel **ret, struct kc_error *err);
 /* On the loop (not from a callback of the channel's) or after it stopped; open calls end with CANCELLED. */
