@@ -93,7 +93,7 @@ static int bound_port(int fd)
 static int open_listener(struct kc_http_server *s, struct kc_error *err)
 {
         union any_addr a;
-        socklen_t len;
+        socklen_t len = 0;
         int r = s->unix_path ? unix_address(s->unix_path, &a, &len, err)
                              : tcp_address(s->address, s->opts.port, &a, &len, err);
         if (r < 0)
