@@ -46,6 +46,7 @@ struct kc_images {
         struct kc_map *pulls;   /* by image */
         struct kc_map *results; /* by "<pod uid>/<container>" */
         struct kc_map *errors;  /* last error by back-off key: char * */
+        struct kc_map *used;    /* when an image was last in use: kc_time *, by ID */
         struct kc_list queue;
         int running;
 };
@@ -85,6 +86,7 @@ struct kc_images *kc_images_new(const struct kc_images_opts *o)
         i->pulls = kc_map_new(pull_free);
         i->results = kc_map_new(result_free);
         i->errors = kc_map_new(kc_free);
+        i->used = kc_map_new(kc_free);
         kc_list_init(&i->queue);
         return i;
 }
@@ -96,6 +98,7 @@ void kc_images_free(struct kc_images *i)
         kc_map_free(i->pulls);
         kc_map_free(i->results);
         kc_map_free(i->errors);
+        kc_map_free(i->used);
         kc_backoff_free(i->backoff);
         pthread_mutex_destroy(&i->mutex);
         kc_free(i);
@@ -383,4 +386,36 @@ void kc_images_forget_pod(struct kc_images *i, const char *pod_uid)
         remove_prefixed(i->errors, pod_uid);
         pthread_mutex_unlock(&i->mutex);
         kc_backoff_gc(i->backoff);
+}
+
+/* --- Use, for garbage collection */
+
+void kc_images_observe(struct kc_images *i, const Runtime__V1__ListImagesResponse *images,
+    const Runtime__V1__ListContainersResponse *containers)
+{
+        kc_time now = kc_clock_now(i->o.clock);
+        struct kc_map *seen = kc_map_new(kc_free);
+        pthread_mutex_lock(&i->mutex);
+        for (size_t n = 0; n < images->n_images; n++) {
+                const char *id = images->images[n]->id;
+                const kc_time *before = kc_map_get(i->used, id);
+                kc_time *t = KC_NEW(kc_time);
+                *t = before ? *before : now;
+                for (size_t c = 0; c < containers->n_containers; c++)
+                        if (kc_streq(containers->containers[c]->image_ref, id))
+                                *t = now;
+                kc_map_set(seen, id, t);
+        }
+        kc_map_free(i->used);
+        i->used = seen;
+        pthread_mutex_unlock(&i->mutex);
+}
+
+kc_time kc_images_last_used(struct kc_images *i, const char *image_id)
+{
+        pthread_mutex_lock(&i->mutex);
+        const kc_time *t = kc_map_get(i->used, image_id);
+        kc_time last = t ? *t : 0;
+        pthread_mutex_unlock(&i->mutex);
+        return last;
 }

@@ -39,6 +39,12 @@ void kc_image_result_done(struct kc_image_result *r);
  * container's waiting state), events sent. Blocks only for looking at the image. */
 int kc_images_ensure(
     struct kc_images *i, struct kc_object *pod, const struct json_object *container, struct kc_image_result *ret);
+/* Remembers when each image was last seen in use by a container (or first seen at all), and forgets those that are
+ * gone. */
+void kc_images_observe(struct kc_images *i, const Runtime__V1__ListImagesResponse *images,
+    const Runtime__V1__ListContainersResponse *containers);
+/* 0: never seen. */
+kc_time kc_images_last_used(struct kc_images *i, const char *image_id);
 void kc_images_forget_pod(struct kc_images *i, const char *pod_uid);
 
 /* "busybox" -> "docker.io/library/busybox:latest"; NULL: not a valid reference. Heap. */

@@ -94,12 +94,13 @@ int kc_runtime_remove_cgroup(struct kc_runtime *r, const char *uid, const char *
 
 /* --- Garbage, blocking. */
 /* Dead containers beyond max_per_container (newest kept) and older sandboxes that are not ready; log directories and
- * links of pods that are not wanted. pod_state: is the pod known (keep its newest), for a uid. */
+ * links of pods that are not wanted. wanted: is the pod of that uid known. */
 int kc_runtime_gc(struct kc_runtime *r, int max_per_container, int64_t min_age_usec,
     bool (*wanted)(void *arg, const char *uid), void *arg, struct kc_error *err);
 /* Images that no container uses, oldest use first, when the image file system is fuller than high_percent, until
  * low_percent. Images younger than min_age_usec stay. */
 int kc_runtime_gc_images(
     struct kc_runtime *r, int high_percent, int low_percent, int64_t min_age_usec, struct kc_error *err);
-/* Rotates logs of running containers larger than max_size; keeps max_files each, older ones compressed. */
-int kc_runtime_rotate_logs(struct kc_runtime *r, int64_t max_size, int max_files, struct kc_error *err);
+/* Rotates the log of a running container when it is larger than max_size; keeps max_files, older ones compressed. */
+int kc_runtime_rotate_log(
+    struct kc_runtime *r, const struct kc_rt_container *c, int64_t max_size, int max_files, struct kc_error *err);

@@ -1,0 +1,147 @@
+/* Shared by the files of the kubelet's core.
+ *
+ *   sources (API informer, manifests) --> workers {uid: worker} --queue--> pod_sync.c, on the pool
+ *   pleg (process ends, runtime events, relist), probes, kills, pulls ------^ poke
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "client/informer.h"
+#include "client/workqueue.h"
+#include "kubelet/config.h"
+#include "kubelet/kubelet.h"
+#include "kubelet/node/node.h"
+#include "kubelet/prober/prober.h"
+#include "kubelet/runtime/runtime.h"
+#include "kubelet/server/server.h"
+#include "kubelet/sources/files.h"
+#include "kubelet/status/manager.h"
+
+enum kc_worker_state {
+        KC_WORKER_SYNCING,     /* towards the spec */
+        KC_WORKER_TERMINATING, /* towards no container */
+        KC_WORKER_TERMINATED,  /* no container; volumes and the like go */
+        KC_WORKER_FINISHED,    /* all done; the API object may go */
+};
+
+/* One pod. Fields in the first group are guarded by kc_kubelet.mutex; the second belongs to the worker's sync, of which
+ * there is one at a time. */
+struct kc_worker {
+        char *uid;
+        struct kc_object *pod; /* latest from its source; NULL: only the runtime knows it */
+        bool is_static;
+        bool gone;         /* its source does not have it any more */
+        char *fail_reason; /* set once: the kubelet ends the pod by itself ("Evicted", "OutOfcpu", ...) */
+        char *fail_message;
+        enum kc_worker_state state;
+        struct kc_pod_runtime *rt; /* as last fetched; NULL: never */
+
+        bool admitted, setup_done;
+        bool status_seeded; /* the API's status was taken as the old one */
+        kc_time terminating_since;
+        struct kc_pod_sync sync;
+        int mount_failures;
+        int exit_polls;
+};
+
+struct kc_pleg;
+struct kc_mirror;
+
+struct kc_kubelet {
+        const struct kc_kubelet_config *config;
+        struct kc_loop *loop;
+        struct kc_pool *pool;
+        const struct kc_clock *clock;
+        char *node_name;
+        char **node_ips; /* strv */
+
+        struct kc_cri *cri;
+        struct kc_client_config client_config;
+        struct kc_rest *rest; /* NULL: standalone */
+        struct kc_informers *informers;
+        struct kc_informer *pods, *services, *nodes;
+        struct kc_kubelet_events *events;
+        struct kc_objcache *objects;
+        struct kc_volumes *volumes;
+        struct kc_prober *prober;
+        struct kc_runtime *runtime;
+        struct kc_status_manager *statuses;
+        struct kc_node *node;
+        struct kc_file_source *files;
+        struct kc_kubelet_server *server;
+        struct kc_health *health;
+        struct json_object *configz;
+        struct kc_pleg *pleg;
+
+        struct kc_controller *sync_controller;
+        struct kc_timer *housekeeping;
+        atomic_bool housekeeping_runs, stopping;
+        kc_mono next_gc, next_image_gc; /* of housekeeping */
+        char *runtime_name;             /* "containerd"; set before the first sync */
+
+        pthread_mutex_t mutex;
+        struct kc_map *workers;        /* by uid; guarded by mutex */
+        bool api_synced, files_synced; /* guarded by mutex: all sources have said what they have */
+};
+
+/* --- workers.c. Any thread. */
+void kc_workers_free(void *worker); /* for kc_map_new */
+/* A pod as its source has it now. */
+void kc_workers_update(struct kc_kubelet *k, struct kc_object *pod);
+/* Its source does not have it any more. */
+void kc_workers_remove(struct kc_kubelet *k, const char *uid);
+/* The runtime has something of a pod that no source knows: end it. */
+void kc_workers_orphan(struct kc_kubelet *k, const char *uid);
+/* The kubelet ends the pod: phase Failed with these. */
+void kc_workers_fail(struct kc_kubelet *k, const char *uid, const char *reason, const char *message);
+void kc_workers_poke(struct kc_kubelet *k, const char *uid);
+void kc_workers_poke_after(struct kc_kubelet *k, const char *uid, int64_t usec);
+/* The runtime's view of the pod, with a reference; NULL: none. */
+struct kc_pod_runtime *kc_workers_runtime(struct kc_kubelet *k, const char *uid);
+/* Pods that are not terminated, for admission and capacity; references. */
+void kc_workers_active_pods(struct kc_kubelet *k, struct kc_objects *ret);
+void kc_workers_all_pods(struct kc_kubelet *k, struct kc_objects *ret);
+/* The worker that the sync of this key works on; NULL: gone. Valid during the sync: only it frees workers. */
+struct kc_worker *kc_workers_begin(struct kc_kubelet *k, const char *uid, struct kc_object **ret_pod);
+void kc_workers_set_state(struct kc_kubelet *k, struct kc_worker *w, enum kc_worker_state state);
+void kc_workers_set_runtime(struct kc_kubelet *k, struct kc_worker *w, struct kc_pod_runtime *take_rt);
+/* At the end of a sync: the worker is not needed any more. */
+void kc_workers_drop(struct kc_kubelet *k, struct kc_worker *w);
+/* A pod with this uid is known and not finished. */
+bool kc_workers_known(struct kc_kubelet *k, const char *uid);
+bool kc_workers_sources_ready(struct kc_kubelet *k);
+/* Pod by namespace and name; with a reference. NULL: none. */
+struct kc_object *kc_workers_find(struct kc_kubelet *k, const char *ns, const char *name);
+
+/* --- pod_sync.c: kc_sync_fn of the pods' controller. */
+int kc_pod_sync_key(void *kubelet, const char *uid, struct kc_error *err);
+
+/* --- pleg.c */
+struct kc_pleg *kc_pleg_new(struct kc_kubelet *k);
+void kc_pleg_free(struct kc_pleg *p);
+void kc_pleg_start(struct kc_pleg *p); /* on the loop */
+void kc_pleg_stop(struct kc_pleg *p);  /* on the loop */
+/* Any thread: what a sync has just fetched. Watches the processes of running containers; true if one that has ended
+ * already is still shown as running, so that the pod should be looked at again soon. */
+bool kc_pleg_observe(struct kc_pleg *p, const struct kc_pod_runtime *rt);
+void kc_pleg_forget(struct kc_pleg *p, const char *uid);
+/* When the runtime last answered a relist (monotonic); for health. */
+kc_mono kc_pleg_last_relist(struct kc_pleg *p);
+
+/* --- mirror.c: API images of static pods; blocking. */
+int kc_mirror_ensure(struct kc_kubelet *k, const struct json_object *static_pod, struct kc_error *err);
+int kc_mirror_delete(
+    struct kc_kubelet *k, const char *ns, const char *name, const char *static_uid, struct kc_error *err);
+
+/* --- ops.c */
+void kc_kubelet_server_ops_fill(struct kc_kubelet *k, struct kc_kubelet_server_ops *ops);
+bool kc_kubelet_probe_target(void *kubelet, const char *uid, const char *container, struct kc_probe_target *ret);
+/* What env and volumes need to know; strings borrowed from rt and k. allocatable is the caller's to free. */
+void kc_kubelet_facts(struct kc_kubelet *k, const struct json_object *pod, const struct kc_pod_runtime *rt,
+    struct kc_pod_facts *ret, struct kc_object **ret_node);
+
+/* --- housekeeping.c: the timer's callback. */
+void kc_kubelet_housekeeping(void *kubelet);
