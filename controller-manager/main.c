@@ -134,8 +134,9 @@ static int start(struct app *a, struct kc_error *err)
 static void stop(struct app *a)
 {
         kc_daemon_server_freep(&a->server);
+        /* First the workers, which read the informers and wait for the loop's answers. */
+        kc_daemon_drain(a->loop, a->leader, a->rest, KC_TAKE(a->pool));
         kc_informers_freep(&a->informers);
-        kc_pool_freep(&a->pool);
         for (size_t i = 0; i < kc_n_controllers; i++)
                 if (a->states[i])
                         kc_controllers[i]->free(a->states[i]);

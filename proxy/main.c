@@ -135,8 +135,9 @@ static void stop(struct app *a)
 {
         kc_daemon_server_freep(&a->healthz);
         kc_daemon_server_freep(&a->metrics);
+        /* First the workers, which read the informers and wait for the loop's answers. */
+        kc_daemon_drain(a->loop, NULL, a->rest, KC_TAKE(a->pool));
         kc_informers_freep(&a->informers);
-        kc_pool_freep(&a->pool);
         kc_proxier_freep(&a->proxier);
         kc_rest_freep(&a->rest);
         kc_health_freep(&a->health);
