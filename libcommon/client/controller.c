@@ -1,5 +1,6 @@
 /* A controller: takes keys from its queue to at most `workers` tasks of the pool. A task works on one key and then goes
  * to the end of the pool's queue, so that controllers sharing a pool take turns. Any thread. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -89,7 +90,9 @@ static void sync_one(struct kc_controller *c, char *key)
         struct kc_error err = KC_ERROR_INIT;
         int r = c->sync(c->arg, key, &err);
         if (r < 0) {
-                kc_log_error(&err, "Sync failed, retrying", "controller", c->name, "key", key);
+                /* The daemon ends: no news. */
+                if (r != -ECANCELED)
+                        kc_log_error(&err, "Sync failed, retrying", "controller", c->name, "key", key);
                 kc_workqueue_add_rate_limited(c->queue, key);
         } else {
                 kc_workqueue_forget(c->queue, key);

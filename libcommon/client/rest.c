@@ -115,6 +115,8 @@ int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, con
 
 void kc_rest_close(struct kc_rest *r)
 {
+        if (!r)
+                return;
         pthread_mutex_lock(&r->lock);
         r->closing = true;
         pthread_cond_broadcast(&r->wake);

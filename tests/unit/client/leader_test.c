@@ -21,7 +21,8 @@ struct world {
         struct kc_pool *pool;
         struct kc_leader *leader;
         sem_t started, stopped, heard;
-        char *leader_name;
+        char *leaders[8]; /* in the order of their being heard of */
+        size_t n_leaders;
 };
 
 static void on_started(void *arg)
@@ -37,7 +38,7 @@ static void on_stopped(void *arg)
 static void on_new(const char *identity, void *arg)
 {
         struct world *w = arg;
-        kc_str_set(&w->leader_name, identity);
+        w->leaders[w->n_leaders++] = kc_strdup(identity);
         sem_post(&w->heard);
 }
 
@@ -79,7 +80,8 @@ static void world_done(struct world *w)
         kc_rest_free(w->rest);
         kc_loop_free(w->loop);
         fake_api_free(w->api);
-        kc_free(w->leader_name);
+        for (size_t i = 0; i < w->n_leaders; i++)
+                kc_free(w->leaders[i]);
         sem_destroy(&w->started);
         sem_destroy(&w->stopped);
         sem_destroy(&w->heard);
@@ -122,7 +124,7 @@ static void test_the_first_one_creates_the_lease(void **state)
         assert_int_equal(strlen(kc_json_str(spec, "acquireTime")), strlen("2026-01-01T00:00:00.000000Z"));
         assert_string_equal(kc_json_str(spec, "acquireTime"), kc_json_str(spec, "renewTime"));
         gate_wait(&w.heard);
-        assert_string_equal(w.leader_name, "me");
+        assert_string_equal(w.leaders[0], "me");
         world_done(&w);
 }
 
@@ -155,7 +157,7 @@ static void test_another_holder_is_waited_for_and_then_followed(void **state)
         kc_mono begin = kc_clock_mono(NULL);
         world_start(&w);
         gate_wait(&w.heard);
-        assert_string_equal(w.leader_name, "other");
+        assert_string_equal(w.leaders[0], "other");
         gate_wait(&w.started);
         assert_true(kc_clock_mono(NULL) - begin >= KC_SEC);
         size_t n = 0;
@@ -169,7 +171,7 @@ static void test_another_holder_is_waited_for_and_then_followed(void **state)
         assert_string_equal(kc_json_str_at(lease, "spec.holderIdentity"), "me");
         assert_int_equal(kc_json_int_at(lease, "spec.leaseTransitions", 0), 4);
         gate_wait(&w.heard);
-        assert_string_equal(w.leader_name, "me");
+        assert_string_equal(w.leaders[1], "me");
         world_done(&w);
 }
 
@@ -195,7 +197,7 @@ static void test_losing_a_race_is_no_leadership(void **state)
         expect(&w, "GET", 200, RECORD("6", "other", "100", "2026-01-01T00:00:00.000000Z"));
         world_start(&w);
         gate_wait(&w.heard);
-        assert_string_equal(w.leader_name, "other");
+        assert_string_equal(w.leaders[0], "other");
         assert_false(kc_leader_is_leader(w.leader));
         world_done(&w);
 }
