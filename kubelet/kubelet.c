@@ -162,10 +162,8 @@ static void on_synced(void *arg)
         pthread_mutex_unlock(&k->mutex);
         kc_log_info("Pods of this node are synced from the API server");
         kc_status_manager_start(k->statuses);
-        kc_controller_start(k->sync_controller);
         if (kc_pool_submit(k->pool, remove_orphan_mirrors, k) < 0)
                 kc_log_warn("No worker to look for orphaned mirror pods, ignoring");
-        kc_node_start(k->node);
 }
 
 /* --- Pods from files */
@@ -475,15 +473,12 @@ int kc_kubelet_start(struct kc_kubelet *k, struct kc_error *err)
                 kc_file_source_start(k->files);
         kc_pleg_start(k->pleg);
         kc_timer_arm(k->housekeeping, k->config->container_log_monitor_interval);
+        /* Static pods run without the API server, which may be one of them. */
+        kc_controller_start(k->sync_controller);
+        kc_node_start(k->node);
         if (k->informers) {
                 kc_informers_start(k->informers);
-                /* Static pods run without the API server, which may be one of them. */
-                kc_controller_start(k->sync_controller);
-                kc_node_start(k->node);
                 kc_informers_on_synced(k->informers, on_synced, k);
-        } else {
-                kc_controller_start(k->sync_controller);
-                kc_node_start(k->node);
         }
         return 0;
 }
@@ -498,6 +493,24 @@ void kc_kubelet_stop(struct kc_kubelet *k)
         kc_pleg_stop(k->pleg);
 }
 
+/* Workers may wait for answers, which come through the loop: it runs on until they have ended. Calls to the runtime
+ * fail from now on; what the runtime has begun, it finishes by itself. */
+static void drain(struct kc_kubelet *k)
+{
+        struct kc_error err = KC_ERROR_INIT;
+        bool runs = kc_loop_start_thread(k->loop, &err) == 0;
+        if (!runs)
+                kc_log_error(&err, "Could not run the loop while workers end, ignoring");
+        kc_error_done(&err);
+        if (k->cri)
+                kc_cri_close(k->cri);
+        kc_pool_free(k->pool);
+        if (runs) {
+                kc_loop_stop(k->loop);
+                kc_loop_join(k->loop);
+        }
+}
+
 void kc_kubelet_free(struct kc_kubelet *k)
 {
         if (!k)
@@ -505,9 +518,7 @@ void kc_kubelet_free(struct kc_kubelet *k)
         kc_kubelet_server_free(k->server);
         kc_file_source_free(k->files);
         kc_informers_free(k->informers);
-        /* Calls under way fail, so that workers come to their end. */
-        kc_cri_free(NULL);
-        kc_pool_free(k->pool);
+        drain(k);
         kc_controller_free(k->sync_controller);
         kc_status_manager_free(k->statuses);
         kc_timer_free(k->housekeeping);

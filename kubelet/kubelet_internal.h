@@ -80,7 +80,6 @@ struct kc_kubelet {
         struct kc_timer *housekeeping;
         atomic_bool housekeeping_runs, stopping;
         kc_mono next_gc, next_image_gc; /* of housekeeping */
-        char *runtime_name;             /* "containerd"; set before the first sync */
 
         pthread_mutex_t mutex;
         struct kc_map *workers;        /* by uid; guarded by mutex */

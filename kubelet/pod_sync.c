@@ -21,6 +21,7 @@
 #define EXIT_POLL_USEC (10 * KC_MSEC)
 #define EXIT_POLL_MAX (1 * KC_SEC)
 #define KILL_CHECK_USEC (10 * KC_SEC)
+#define FIRST_LOOK_USEC (100 * KC_MSEC)
 
 struct pass {
         struct kc_kubelet *k;
@@ -92,7 +93,7 @@ static struct json_object *generate(struct pass *p, bool terminal)
             .rt = p->w->rt,
             .sync = &p->w->sync,
             .host_ips = p->k->node_ips,
-            .runtime_name = p->k->runtime_name,
+            .runtime_name = kc_node_runtime_name(p->k->node),
             .terminal = terminal,
             .fail_reason = p->fail_reason,
             .fail_message = p->fail_message,
@@ -241,6 +242,11 @@ static bool sync_running(struct pass *p)
                 return true;
         if (!network_ready(p))
                 return false;
+        /* Service variables are made once, when a container starts: they must be complete. */
+        if (!w->is_static && p->k->services && !kc_informer_synced(p->k->services)) {
+                poke_after(p, FIRST_LOOK_USEC);
+                return false;
+        }
         run_sync(p);
         /* What has just been made is to be seen at once; then there may be more to start. */
         if (w->sync.changed) {
@@ -394,6 +400,10 @@ int kc_pod_sync_key(void *arg, const char *uid, struct kc_error *err)
         struct kc_worker *w = kc_workers_begin(k, uid, &object);
         if (!w)
                 return 0;
+        if (!kc_node_runtime_name(k->node)) {
+                kc_workers_poke_after(k, uid, FIRST_LOOK_USEC); /* the runtime has not answered yet */
+                return 0;
+        }
         pthread_mutex_lock(&k->mutex);
         struct pass p = {.k = k,
             .w = w,

@@ -41,6 +41,14 @@ int kc_cri_new(struct kc_loop *loop, const struct kc_cri_opts *o, struct kc_cri 
         return 0;
 }
 
+void kc_cri_close(struct kc_cri *c)
+{
+        atomic_store(&c->closed, true);
+        kc_grpc_channel_reconnect(c->runtime);
+        if (!c->shared)
+                kc_grpc_channel_reconnect(c->images);
+}
+
 void kc_cri_free(struct kc_cri *c)
 {
         if (!c)
@@ -57,10 +65,12 @@ void kc_cri_free_msg(void *msg)
                 protobuf_c_message_free_unpacked(msg, NULL);
 }
 
-int kc_cri_call(struct kc_grpc_channel *ch, const char *method, const void *req, const ProtobufCMessageDescriptor *desc,
-    int timeout_ms, void *ret, struct kc_error *err)
+int kc_cri_call(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method, const void *req,
+    const ProtobufCMessageDescriptor *desc, int timeout_ms, void *ret, struct kc_error *err)
 {
         ProtobufCMessage *resp = NULL;
+        if (atomic_load(&c->closed))
+                return kc_error_set(err, ECANCELED, "the kubelet is stopping");
         int r = kc_grpc_call(ch, method, req, desc, timeout_ms, true, &resp, NULL, err);
         if (r < 0)
                 return r;
@@ -76,12 +86,14 @@ static const char *code_name(enum kc_grpc_code code)
         return (size_t)code < KC_ARRAY_LEN(names) ? names[code] : "Unknown";
 }
 
-int kc_cri_call_rpc(struct kc_grpc_channel *ch, const char *method, const void *req,
+int kc_cri_call_rpc(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method, const void *req,
     const ProtobufCMessageDescriptor *desc, int timeout_ms, void *ret, struct kc_error *err)
 {
         ProtobufCMessage *resp = NULL;
         enum kc_grpc_code code = KC_GRPC_UNKNOWN;
         struct kc_error e = KC_ERROR_INIT;
+        if (atomic_load(&c->closed))
+                return kc_error_set(err, ECANCELED, "the kubelet is stopping");
         int r = kc_grpc_call(ch, method, req, desc, timeout_ms, true, &resp, &code, &e);
         if (r < 0) {
                 r = kc_error_set(
@@ -94,11 +106,11 @@ int kc_cri_call_rpc(struct kc_grpc_channel *ch, const char *method, const void *
 }
 
 /* A call whose answer is empty. */
-static int call_void(struct kc_grpc_channel *ch, const char *method, const void *req,
+static int call_void(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method, const void *req,
     const ProtobufCMessageDescriptor *desc, int timeout_ms, struct kc_error *err)
 {
         KC_CLEANUP(kc_cri_free_msgp) ProtobufCMessage *resp = NULL;
-        return kc_cri_call(ch, method, req, desc, timeout_ms, &resp, err);
+        return kc_cri_call(c, ch, method, req, desc, timeout_ms, &resp, err);
 }
 
 int kc_cri_version(struct kc_cri *c, Runtime__V1__VersionResponse **ret, struct kc_error *err)
@@ -106,15 +118,15 @@ int kc_cri_version(struct kc_cri *c, Runtime__V1__VersionResponse **ret, struct 
         Runtime__V1__VersionRequest req = RUNTIME__V1__VERSION_REQUEST__INIT;
         char version[] = "0.1.0";
         req.version = version;
-        return kc_cri_call(
-            c->runtime, RUNTIME "Version", &req, &runtime__v1__version_response__descriptor, c->timeout_ms, ret, err);
+        return kc_cri_call(c, c->runtime, RUNTIME "Version", &req, &runtime__v1__version_response__descriptor,
+            c->timeout_ms, ret, err);
 }
 
 int kc_cri_status(struct kc_cri *c, Runtime__V1__StatusResponse **ret, struct kc_error *err)
 {
         Runtime__V1__StatusRequest req = RUNTIME__V1__STATUS_REQUEST__INIT;
         return kc_cri_call(
-            c->runtime, RUNTIME "Status", &req, &runtime__v1__status_response__descriptor, c->timeout_ms, ret, err);
+            c, c->runtime, RUNTIME "Status", &req, &runtime__v1__status_response__descriptor, c->timeout_ms, ret, err);
 }
 
 int kc_cri_run_pod_sandbox(
@@ -125,7 +137,7 @@ int kc_cri_run_pod_sandbox(
         req.runtime_handler = (char *)handler;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__RunPodSandboxResponse *resp = NULL;
         /* Sandboxes may need their image pulled: upstream allows twice the time. */
-        int r = kc_cri_call_rpc(c->runtime, RUNTIME "RunPodSandbox", &req,
+        int r = kc_cri_call_rpc(c, c->runtime, RUNTIME "RunPodSandbox", &req,
             &runtime__v1__run_pod_sandbox_response__descriptor, 2 * c->timeout_ms, &resp, err);
         if (r < 0)
                 return r;
@@ -139,7 +151,7 @@ int kc_cri_stop_pod_sandbox(struct kc_cri *c, const char *id, struct kc_error *e
 {
         Runtime__V1__StopPodSandboxRequest req = RUNTIME__V1__STOP_POD_SANDBOX_REQUEST__INIT;
         req.pod_sandbox_id = (char *)id;
-        return call_void(c->runtime, RUNTIME "StopPodSandbox", &req,
+        return call_void(c, c->runtime, RUNTIME "StopPodSandbox", &req,
             &runtime__v1__stop_pod_sandbox_response__descriptor, c->timeout_ms, err);
 }
 
@@ -147,7 +159,7 @@ int kc_cri_remove_pod_sandbox(struct kc_cri *c, const char *id, struct kc_error 
 {
         Runtime__V1__RemovePodSandboxRequest req = RUNTIME__V1__REMOVE_POD_SANDBOX_REQUEST__INIT;
         req.pod_sandbox_id = (char *)id;
-        return call_void(c->runtime, RUNTIME "RemovePodSandbox", &req,
+        return call_void(c, c->runtime, RUNTIME "RemovePodSandbox", &req,
             &runtime__v1__remove_pod_sandbox_response__descriptor, c->timeout_ms, err);
 }
 
@@ -157,7 +169,7 @@ int kc_cri_pod_sandbox_status(
         Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
         req.pod_sandbox_id = (char *)id;
         req.verbose = verbose;
-        return kc_cri_call(c->runtime, RUNTIME "PodSandboxStatus", &req,
+        return kc_cri_call(c, c->runtime, RUNTIME "PodSandboxStatus", &req,
             &runtime__v1__pod_sandbox_status_response__descriptor, c->timeout_ms, ret, err);
 }
 
@@ -176,7 +188,7 @@ int kc_cri_list_pod_sandboxes(
                 filter.n_label_selector = 1;
                 req.filter = &filter;
         }
-        return kc_cri_call(c->runtime, RUNTIME "ListPodSandbox", &req,
+        return kc_cri_call(c, c->runtime, RUNTIME "ListPodSandbox", &req,
             &runtime__v1__list_pod_sandbox_response__descriptor, c->timeout_ms, ret, err);
 }
 
@@ -188,7 +200,7 @@ int kc_cri_create_container(struct kc_cri *c, const char *sandbox_id, kc_cri_con
         req.config = config;
         req.sandbox_config = sandbox_config;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__CreateContainerResponse *resp = NULL;
-        int r = kc_cri_call(c->runtime, RUNTIME "CreateContainer", &req,
+        int r = kc_cri_call(c, c->runtime, RUNTIME "CreateContainer", &req,
             &runtime__v1__create_container_response__descriptor, c->timeout_ms, &resp, err);
         if (r < 0)
                 return r;
@@ -202,8 +214,8 @@ int kc_cri_start_container(struct kc_cri *c, const char *id, struct kc_error *er
 {
         Runtime__V1__StartContainerRequest req = RUNTIME__V1__START_CONTAINER_REQUEST__INIT;
         req.container_id = (char *)id;
-        return call_void(c->runtime, RUNTIME "StartContainer", &req, &runtime__v1__start_container_response__descriptor,
-            c->timeout_ms, err);
+        return call_void(c, c->runtime, RUNTIME "StartContainer", &req,
+            &runtime__v1__start_container_response__descriptor, c->timeout_ms, err);
 }
 
 int kc_cri_stop_container(struct kc_cri *c, const char *id, int64_t grace_seconds, struct kc_error *err)
@@ -212,15 +224,15 @@ int kc_cri_stop_container(struct kc_cri *c, const char *id, int64_t grace_second
         req.container_id = (char *)id;
         req.timeout = grace_seconds > 0 ? grace_seconds : 0;
         int64_t ms = c->timeout_ms + KC_MIN(req.timeout, (int64_t)7 * 24 * 3600) * 1000;
-        return call_void(c->runtime, RUNTIME "StopContainer", &req, &runtime__v1__stop_container_response__descriptor,
-            (int)KC_MIN(ms, (int64_t)INT32_MAX), err);
+        return call_void(c, c->runtime, RUNTIME "StopContainer", &req,
+            &runtime__v1__stop_container_response__descriptor, (int)KC_MIN(ms, (int64_t)INT32_MAX), err);
 }
 
 int kc_cri_remove_container(struct kc_cri *c, const char *id, struct kc_error *err)
 {
         Runtime__V1__RemoveContainerRequest req = RUNTIME__V1__REMOVE_CONTAINER_REQUEST__INIT;
         req.container_id = (char *)id;
-        return call_void(c->runtime, RUNTIME "RemoveContainer", &req,
+        return call_void(c, c->runtime, RUNTIME "RemoveContainer", &req,
             &runtime__v1__remove_container_response__descriptor, c->timeout_ms, err);
 }
 
@@ -239,7 +251,7 @@ int kc_cri_list_containers(
                 filter.n_label_selector = 1;
                 req.filter = &filter;
         }
-        return kc_cri_call(c->runtime, RUNTIME "ListContainers", &req,
+        return kc_cri_call(c, c->runtime, RUNTIME "ListContainers", &req,
             &runtime__v1__list_containers_response__descriptor, c->timeout_ms, ret, err);
 }
 
@@ -249,7 +261,7 @@ int kc_cri_container_status(
         Runtime__V1__ContainerStatusRequest req = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
         req.container_id = (char *)id;
         req.verbose = verbose;
-        return kc_cri_call(c->runtime, RUNTIME "ContainerStatus", &req,
+        return kc_cri_call(c, c->runtime, RUNTIME "ContainerStatus", &req,
             &runtime__v1__container_status_response__descriptor, c->timeout_ms, ret, err);
 }
 
@@ -257,7 +269,7 @@ int kc_cri_reopen_container_log(struct kc_cri *c, const char *id, struct kc_erro
 {
         Runtime__V1__ReopenContainerLogRequest req = RUNTIME__V1__REOPEN_CONTAINER_LOG_REQUEST__INIT;
         req.container_id = (char *)id;
-        return call_void(c->runtime, RUNTIME "ReopenContainerLog", &req,
+        return call_void(c, c->runtime, RUNTIME "ReopenContainerLog", &req,
             &runtime__v1__reopen_container_log_response__descriptor, c->timeout_ms, err);
 }
 
@@ -267,7 +279,7 @@ int kc_cri_update_container_resources(
         Runtime__V1__UpdateContainerResourcesRequest req = RUNTIME__V1__UPDATE_CONTAINER_RESOURCES_REQUEST__INIT;
         req.container_id = (char *)id;
         req.linux = resources;
-        return call_void(c->runtime, RUNTIME "UpdateContainerResources", &req,
+        return call_void(c, c->runtime, RUNTIME "UpdateContainerResources", &req,
             &runtime__v1__update_container_resources_response__descriptor, c->timeout_ms, err);
 }
 
@@ -281,7 +293,7 @@ int kc_cri_exec_sync(struct kc_cri *c, const char *id, char *const *cmd, int tim
         req.timeout = timeout_seconds > 0 ? timeout_seconds : 0;
         int64_t ms = timeout_seconds > 0 ? (int64_t)timeout_seconds * 1000 + SHORT_MARGIN_MS : PULL_TIMEOUT_MS;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__ExecSyncResponse *resp = NULL;
-        int r = kc_cri_call(c->runtime, RUNTIME "ExecSync", &req, &runtime__v1__exec_sync_response__descriptor,
+        int r = kc_cri_call(c, c->runtime, RUNTIME "ExecSync", &req, &runtime__v1__exec_sync_response__descriptor,
             (int)KC_MIN(ms, (int64_t)INT32_MAX), &resp, err);
         if (r < 0)
                 return r;

@@ -23,6 +23,8 @@ struct kc_cri_opts {
 
 /* The loop does the I/O and must outlive the client. Connects at the first call. */
 int kc_cri_new(struct kc_loop *loop, const struct kc_cri_opts *o, struct kc_cri **ret, struct kc_error *err);
+/* Any thread: calls under way and later ones fail. */
+void kc_cri_close(struct kc_cri *c);
 /* On the loop or after it stopped, when no call is under way. */
 void kc_cri_free(struct kc_cri *c);
 KC_DEFINE_CLEANUP(struct kc_cri *, kc_cri_free)

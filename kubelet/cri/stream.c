@@ -30,7 +30,7 @@ int kc_cri_exec_url(struct kc_cri *c, const char *id, char *const *cmd, bool tty
         req.stdout = out;
         req.stderr = err_stream;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__ExecResponse *resp = NULL;
-        int r = kc_cri_call(c->runtime, KC_CRI_RUNTIME "Exec", &req, &runtime__v1__exec_response__descriptor,
+        int r = kc_cri_call(c, c->runtime, KC_CRI_RUNTIME "Exec", &req, &runtime__v1__exec_response__descriptor,
             c->timeout_ms, &resp, err);
         return take_url(r, r < 0 ? NULL : resp->url, ret_url, err);
 }
@@ -45,7 +45,7 @@ int kc_cri_attach_url(struct kc_cri *c, const char *id, bool tty, bool in, bool 
         req.stdout = out;
         req.stderr = err_stream;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__AttachResponse *resp = NULL;
-        int r = kc_cri_call(c->runtime, KC_CRI_RUNTIME "Attach", &req, &runtime__v1__attach_response__descriptor,
+        int r = kc_cri_call(c, c->runtime, KC_CRI_RUNTIME "Attach", &req, &runtime__v1__attach_response__descriptor,
             c->timeout_ms, &resp, err);
         return take_url(r, r < 0 ? NULL : resp->url, ret_url, err);
 }
@@ -58,7 +58,7 @@ int kc_cri_port_forward_url(
         req.port = (int32_t *)ports;
         req.n_port = n;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__PortForwardResponse *resp = NULL;
-        int r = kc_cri_call(c->runtime, KC_CRI_RUNTIME "PortForward", &req,
+        int r = kc_cri_call(c, c->runtime, KC_CRI_RUNTIME "PortForward", &req,
             &runtime__v1__port_forward_response__descriptor, c->timeout_ms, &resp, err);
         return take_url(r, r < 0 ? NULL : resp->url, ret_url, err);
 }
@@ -66,7 +66,7 @@ int kc_cri_port_forward_url(
 int kc_cri_list_container_stats(struct kc_cri *c, Runtime__V1__ListContainerStatsResponse **ret, struct kc_error *err)
 {
         Runtime__V1__ListContainerStatsRequest req = RUNTIME__V1__LIST_CONTAINER_STATS_REQUEST__INIT;
-        return kc_cri_call(c->runtime, KC_CRI_RUNTIME "ListContainerStats", &req,
+        return kc_cri_call(c, c->runtime, KC_CRI_RUNTIME "ListContainerStats", &req,
             &runtime__v1__list_container_stats_response__descriptor, c->timeout_ms, ret, err);
 }
 
@@ -129,8 +129,8 @@ void kc_cri_events_close(struct kc_cri_events *e)
 int kc_cri_list_images(struct kc_cri *c, Runtime__V1__ListImagesResponse **ret, struct kc_error *err)
 {
         Runtime__V1__ListImagesRequest req = RUNTIME__V1__LIST_IMAGES_REQUEST__INIT;
-        return kc_cri_call(c->images, KC_CRI_IMAGES "ListImages", &req, &runtime__v1__list_images_response__descriptor,
-            c->timeout_ms, ret, err);
+        return kc_cri_call(c, c->images, KC_CRI_IMAGES "ListImages", &req,
+            &runtime__v1__list_images_response__descriptor, c->timeout_ms, ret, err);
 }
 
 int kc_cri_image_status(
@@ -141,7 +141,7 @@ int kc_cri_image_status(
         spec.image = (char *)image;
         req.image = &spec;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__ImageStatusResponse *resp = NULL;
-        int r = kc_cri_call(c->images, KC_CRI_IMAGES "ImageStatus", &req,
+        int r = kc_cri_call(c, c->images, KC_CRI_IMAGES "ImageStatus", &req,
             &runtime__v1__image_status_response__descriptor, c->timeout_ms, &resp, err);
         if (r < 0)
                 return r;
@@ -159,7 +159,7 @@ int kc_cri_pull_image(struct kc_cri *c, const char *image, Runtime__V1__AuthConf
         req.auth = auth;
         req.sandbox_config = sandbox_config;
         KC_CLEANUP(kc_cri_free_msgp) Runtime__V1__PullImageResponse *resp = NULL;
-        int r = kc_cri_call_rpc(c->images, KC_CRI_IMAGES "PullImage", &req,
+        int r = kc_cri_call_rpc(c, c->images, KC_CRI_IMAGES "PullImage", &req,
             &runtime__v1__pull_image_response__descriptor, PULL_TIMEOUT_MS, &resp, err);
         if (r < 0)
                 return r;
@@ -174,13 +174,13 @@ int kc_cri_remove_image(struct kc_cri *c, const char *image, struct kc_error *er
         spec.image = (char *)image;
         req.image = &spec;
         KC_CLEANUP(kc_cri_free_msgp) ProtobufCMessage *resp = NULL;
-        return kc_cri_call(c->images, KC_CRI_IMAGES "RemoveImage", &req,
+        return kc_cri_call(c, c->images, KC_CRI_IMAGES "RemoveImage", &req,
             &runtime__v1__remove_image_response__descriptor, c->timeout_ms, &resp, err);
 }
 
 int kc_cri_image_fs_info(struct kc_cri *c, Runtime__V1__ImageFsInfoResponse **ret, struct kc_error *err)
 {
         Runtime__V1__ImageFsInfoRequest req = RUNTIME__V1__IMAGE_FS_INFO_REQUEST__INIT;
-        return kc_cri_call(c->images, KC_CRI_IMAGES "ImageFsInfo", &req,
+        return kc_cri_call(c, c->images, KC_CRI_IMAGES "ImageFsInfo", &req,
             &runtime__v1__image_fs_info_response__descriptor, c->timeout_ms, ret, err);
 }
