@@ -98,9 +98,9 @@ static void progress_condition(const struct kc_dsync *s, struct json_object *sta
                 message = kc_asprintf("%s is progressing.", who);
                 /* The same words again, but the clock of the deadline starts anew. */
                 KC_CLEANUP(kc_freep)
-                char *since =
-                    kc_streq(kc_json_str(cond, "status"), "True") ? kc_strdup(kc_json_str(cond, "lastTransitionTime"))
-                                                                  : NULL;
+                char *since = kc_streq(kc_json_str(cond, "status"), "True")
+                                  ? kc_strdup(kc_json_str(cond, "lastTransitionTime"))
+                                  : NULL;
                 kc_condition_remove(status, "Progressing");
                 kc_deployment_condition(status, "Progressing", "True", "ReplicaSetUpdated", message);
                 if (since) {

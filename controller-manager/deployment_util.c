@@ -134,8 +134,7 @@ static bool set_annotation(struct json_object *o, const char *key, const char *v
 bool kc_set_replicas_annotations(struct json_object *rs, int64_t desired, int64_t max)
 {
         KC_CLEANUP(kc_freep)
-        char *d = kc_asprintf("%lld", (long long)desired),
-             *m = kc_asprintf("%lld", (long long)max);
+        char *d = kc_asprintf("%lld", (long long)desired), *m = kc_asprintf("%lld", (long long)max);
         bool changed = set_annotation(rs, KC_DESIRED, d);
         return set_annotation(rs, KC_MAX_REPLICAS, m) || changed;
 }

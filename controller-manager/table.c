@@ -10,6 +10,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_tainteviction_controller,
     &kc_endpoints_controller,
     &kc_endpointslice_controller,
+    &kc_daemonset_controller,
     &kc_deployment_controller,
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
