@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "api/object.h"
-#include "api/quantity.h"
+#include "api/pod_internal.h"
 #include "base/str.h"
 
 bool kc_pod_is_ready(const struct json_object *pod)
@@ -74,7 +74,7 @@ static struct kc_quantity container_request(
 }
 
 /* Sidecars run beside everything that starts after them; other init containers run alone, one after the other. */
-static struct kc_quantity containers_request(const struct json_object *pod, const char *resource)
+struct kc_quantity kc_pod_containers_request(const struct json_object *pod, const char *resource)
 {
         const struct json_object *spec = kc_json_get(pod, "spec");
         const struct json_object *containers = kc_json_get(spec, "containers");
@@ -110,7 +110,7 @@ int64_t kc_pod_request(const struct json_object *pod, const char *resource)
         bool pod_level = strcmp(resource, "cpu") == 0 || strcmp(resource, "memory") == 0 ||
                          kc_str_has_prefix(resource, "hugepages-");
         if (!pod_level || !read_quantity(kc_json_at(pod, "spec.resources.requests"), resource, &total))
-                total = containers_request(pod, resource);
+                total = kc_pod_containers_request(pod, resource);
         read_quantity(kc_json_at(pod, "spec.overhead"), resource, &overhead);
         kc_quantity_add(&total, &overhead);
         return strcmp(resource, "cpu") == 0 ? kc_quantity_milli(&total) : kc_quantity_value(&total);
