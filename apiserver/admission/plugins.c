@@ -1,0 +1,45 @@
+/* The table of admission plugins, in upstream's order (AllOrderedPlugins), with upstream's defaults. Those without
+ * hooks are about kinds that are not served: their names are known, for the sake of flags. Constant: any thread. */
+#include "admission/admission_internal.h"
+
+enum { WRITE = KC_ADMIT_CREATE | KC_ADMIT_UPDATE };
+
+const struct kc_admission_plugin adm_plugins[] = {
+    {"AlwaysAdmit", 0, false, NULL, NULL},
+    {"NamespaceAutoProvision", 0, false, NULL, NULL},
+    {"NamespaceLifecycle", WRITE | KC_ADMIT_DELETE, true, adm_namespace_lifecycle, NULL},
+    {"NamespaceExists", WRITE, false, adm_namespace_lifecycle, NULL},
+    {"LimitPodHardAntiAffinityTopology", 0, false, NULL, NULL},
+    {"LimitRanger", 0, true, NULL, NULL},
+    {"ServiceAccount", KC_ADMIT_CREATE, true, adm_service_account, adm_service_account_validate},
+    {"NodeRestriction", WRITE | KC_ADMIT_DELETE, false, NULL, adm_node_restriction},
+    {"TaintNodesByCondition", KC_ADMIT_CREATE, true, adm_taint_nodes, NULL},
+    {"AlwaysPullImages", WRITE, false, adm_always_pull, NULL},
+    {"ImagePolicyWebhook", 0, false, NULL, NULL},
+    {"PodSecurity", 0, true, NULL, NULL},
+    {"PodNodeSelector", 0, false, NULL, NULL},
+    {"Priority", WRITE, true, adm_priority, adm_priority_validate},
+    {"DefaultTolerationSeconds", WRITE, true, adm_default_tolerations, NULL},
+    {"PodTolerationRestriction", 0, false, NULL, NULL},
+    {"EventRateLimit", 0, false, NULL, NULL},
+    {"ExtendedResourceToleration", 0, false, NULL, NULL},
+    {"DefaultStorageClass", 0, true, NULL, NULL},
+    {"StorageObjectInUseProtection", 0, true, NULL, NULL},
+    {"OwnerReferencesPermissionEnforcement", WRITE, false, NULL, adm_owner_references},
+    {"PersistentVolumeClaimResize", 0, true, NULL, NULL},
+    {"RuntimeClass", 0, true, NULL, NULL},
+    {"CertificateApproval", 0, true, NULL, NULL},
+    {"CertificateSigning", 0, true, NULL, NULL},
+    {"ClusterTrustBundleAttest", 0, true, NULL, NULL},
+    {"CertificateSubjectRestriction", 0, true, NULL, NULL},
+    {"DefaultIngressClass", 0, true, NULL, NULL},
+    {"DenyServiceExternalIPs", WRITE, false, NULL, adm_deny_external_ips},
+    {"PodTopologyLabels", KC_ADMIT_CREATE, true, adm_pod_topology_labels, NULL},
+    {"MutatingAdmissionPolicy", 0, true, NULL, NULL},
+    {"MutatingAdmissionWebhook", 0, true, NULL, NULL},
+    {"ValidatingAdmissionPolicy", 0, true, NULL, NULL},
+    {"ValidatingAdmissionWebhook", 0, true, NULL, NULL},
+    {"ResourceQuota", 0, true, NULL, NULL},
+    {"AlwaysDeny", WRITE | KC_ADMIT_DELETE | KC_ADMIT_CONNECT, false, NULL, adm_always_deny},
+    {NULL, 0, false, NULL, NULL},
+};
