@@ -269,6 +269,8 @@ static int feed(struct exchange *x, const char *data, size_t len)
                 if (e == 0)
                         kc_buf_consume(&x->buf, x->buf.len - rest);
         }
+        if (x->buf.len == 0)
+                kc_buf_done(&x->buf); /* a large event leaves no large buffer behind */
         x->scanned = x->buf.len;
         if (e < 0 && x->failure.errnum == 0)
                 (void)kc_error_set(&x->failure, -e, "watch event too large");

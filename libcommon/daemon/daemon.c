@@ -29,12 +29,17 @@ static int print(const char *text)
 int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag *flags, size_t n, int argc, char **argv,
     struct kc_daemon_flags *common, struct kc_error *err)
 {
+        /* Before parsing: the variables hold the defaults only until then. */
+        KC_CLEANUP(kc_buf_done) struct kc_buf help = KC_BUF_INIT;
+        for (int i = 1; i < argc && help.len == 0; i++)
+                if (kc_streq(argv[i], "--help") || kc_streq(argv[i], "-h"))
+                        kc_flags_help(&help, name, summary, flags, n);
         int r = kc_flags_parse(flags, n, argc, argv, NULL, err);
         if (r < 0)
                 return r;
         if (common->help) {
-                KC_CLEANUP(kc_buf_done) struct kc_buf help = KC_BUF_INIT;
-                kc_flags_help(&help, name, summary, flags, n);
+                if (help.len == 0)
+                        kc_flags_help(&help, name, summary, flags, n);
                 return print(kc_buf_str(&help));
         }
         if (common->version)
