@@ -117,8 +117,7 @@ static void on_pod_update(struct kc_object *old, struct kc_object *o, void *arg)
                 return;
         }
         KC_CLEANUP(kc_object_unrefp)
-        struct kc_object *former = owner_of(c, kc_object_json(old)),
-                         *ds = owner_of(c, pod);
+        struct kc_object *former = owner_of(c, kc_object_json(old)), *ds = owner_of(c, pod);
         if (former && former != ds)
                 enqueue(c, kc_object_json(former));
         if (ds) {

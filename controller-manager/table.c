@@ -3,6 +3,7 @@
 #include "controller-manager/context.h"
 
 const struct kc_controller_def *const kc_controllers[] = {
+    &kc_namespace_controller,
     &kc_serviceaccount_controller,
     &kc_root_ca_controller,
     &kc_nodeipam_controller,
@@ -14,5 +15,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_deployment_controller,
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
+    &kc_podgc_controller,
+    &kc_garbagecollector_controller,
 };
 const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);
