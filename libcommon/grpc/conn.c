@@ -129,6 +129,11 @@ static ssize_t raw_write(struct grpc_conn *c, const void *buf, size_t len)
         }
 }
 
+static const char *io_error(const struct grpc_conn *c, ssize_t error)
+{
+        return c->ssl && error == -EPROTO ? kc_tls_errors() : strerror((int)-error);
+}
+
 /* Writes c->out. False: the socket is full or gone. */
 static bool write_out(struct grpc_conn *c)
 {
@@ -141,7 +146,7 @@ static bool write_out(struct grpc_conn *c)
                         return false;
                 }
                 if (n < 0) {
-                        grpc_conn_fail(c, EHOSTUNREACH, "write: %s", strerror((int)-n));
+                        grpc_conn_fail(c, EHOSTUNREACH, "write: %s", io_error(c, n));
                         return false;
                 }
                 c->out_off += (size_t)n;
@@ -211,8 +216,7 @@ static void read_in(struct grpc_conn *c)
                 if (n == -EAGAIN)
                         break;
                 if (n <= 0) {
-                        grpc_conn_fail(
-                            c, EHOSTUNREACH, n == 0 ? "closed by the server" : "read: %s", strerror((int)-n));
+                        grpc_conn_fail(c, EHOSTUNREACH, n == 0 ? "closed by the server" : "read: %s", io_error(c, n));
                         return;
                 }
                 c->last_read = kc_clock_mono(NULL);
