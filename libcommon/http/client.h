@@ -28,7 +28,8 @@ struct kc_http_client_opts {
 /* The loop must outlive the client. */
 int kc_http_client_new(
     struct kc_loop *loop, const struct kc_http_client_opts *o, struct kc_http_client **ret, struct kc_error *err);
-/* Cancels what is under way (their on_done gets -ECANCELED). On the loop, or after it has stopped. */
+/* Cancels what is under way: on_done comes with -ECANCELED, before this returns, or soon after when called from a
+ * callback of the client's own. On the loop, or after it has stopped. */
 void kc_http_client_free(struct kc_http_client *c);
 KC_DEFINE_CLEANUP(struct kc_http_client *, kc_http_client_free)
 
@@ -44,7 +45,8 @@ struct kc_http_call_opts {
         void (*on_headers)(struct kc_http_call *call, int code, void *arg);
         /* With on_data the body is not buffered. A negative return ends the call with that error. */
         int (*on_data)(struct kc_http_call *call, const char *data, size_t len, void *arg);
-        /* Last callback; the call is freed after it. code 0 if no response came; err then says why. */
+        /* Last callback; the call is freed after it. body is borrowed and never NULL. err is NULL when the whole
+         * response has come; else it says why not, and code is 0 unless the headers had come before. */
         void (*on_done)(
             struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg);
         void *arg;
@@ -64,6 +66,7 @@ struct kc_http_response {
         char **headers;        /* strv of alternating lower-case name, value */
 };
 void kc_http_response_done(struct kc_http_response *r);
-/* Blocks until the answer is in: any thread but the loop's. 0 whenever an HTTP response came, whatever its code. */
+/* Blocks until the answer is in: any thread but the loop's (-EDEADLK). 0 whenever a whole HTTP response came, whatever
+ * its code. The callbacks of o but on_done and arg are used. */
 int kc_http_client_do(
     struct kc_http_client *c, const struct kc_http_call_opts *o, struct kc_http_response *ret, struct kc_error *err);
