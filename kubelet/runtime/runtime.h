@@ -70,6 +70,8 @@ struct kc_pod_sync {
 void kc_pod_sync_done(struct kc_pod_sync *s);
 /* NULL: none. */
 const struct kc_start_reason *kc_pod_sync_reason(const struct kc_pod_sync *s, const char *container);
+/* reason NULL: the container has started, nothing is to be said. */
+void kc_pod_sync_set_reason(struct kc_pod_sync *s, const char *container, const char *reason, const char *message);
 
 /* One step towards the spec. rt is what kc_runtime_fetch gave a moment ago. On error (sandbox creation; a message
  * for the log) the next sync comes after sync->retry_at. */

@@ -28,48 +28,6 @@ struct step {
         char **ips; /* of the sandbox; NULL for host-network pods */
 };
 
-void kc_pod_sync_done(struct kc_pod_sync *s)
-{
-        for (size_t i = 0; i < s->n_reasons; i++) {
-                kc_free(s->reasons[i].container);
-                kc_free(s->reasons[i].reason);
-                kc_free(s->reasons[i].message);
-        }
-        kc_free(s->reasons);
-        kc_strv_free(s->restart_anyway);
-        *s = (struct kc_pod_sync){0};
-}
-
-const struct kc_start_reason *kc_pod_sync_reason(const struct kc_pod_sync *s, const char *container)
-{
-        for (size_t i = 0; s && i < s->n_reasons; i++)
-                if (kc_streq(s->reasons[i].container, container))
-                        return &s->reasons[i];
-        return NULL;
-}
-
-/* reason NULL: the container has started, nothing is to be said. */
-static void set_reason(struct kc_pod_sync *s, const char *container, const char *reason, const char *message)
-{
-        struct kc_start_reason *r = (struct kc_start_reason *)kc_pod_sync_reason(s, container);
-        if (!r && !reason)
-                return;
-        if (!r) {
-                s->reasons = kc_reallocarray(s->reasons, s->n_reasons + 1, sizeof(*s->reasons));
-                r = &s->reasons[s->n_reasons++];
-                *r = (struct kc_start_reason){.container = kc_strdup(container)};
-        }
-        if (!reason) {
-                kc_free(r->container);
-                kc_free(r->reason);
-                kc_free(r->message);
-                *r = s->reasons[--s->n_reasons];
-                return;
-        }
-        kc_str_set(&r->reason, reason);
-        kc_str_set(&r->message, message);
-}
-
 static void retry_at(struct kc_pod_sync *s, kc_time t)
 {
         if (s->retry_at == 0 || t < s->retry_at)
@@ -171,7 +129,7 @@ static bool in_crash_backoff(struct step *st, const struct json_object *containe
             kc_duration_format(kc_backoff_get(r->crash_backoff, key), delay), name, pod);
         kc_kubelet_event_pod(r->o.events, st->pod, name, KC_EVENT_WARNING, "BackOff",
             "Back-off restarting failed container %s in pod %s", name, pod);
-        set_reason(st->sync, name, "CrashLoopBackOff", message);
+        kc_pod_sync_set_reason(st->sync, name, "CrashLoopBackOff", message);
         retry_at(st->sync, kc_clock_now(r->o.clock) + left);
         return true;
 }
@@ -231,7 +189,7 @@ static int run_post_start(struct step *st, const struct json_object *container, 
         kc_log_error(&err, "Failed to execute PostStartHook", "pod", kc_meta_name(st->pod), "containerName", name);
         kc_kubelet_event_pod(
             r->o.events, st->pod, name, KC_EVENT_WARNING, "FailedPostStartHook", "PostStartHook failed");
-        set_reason(st->sync, name, "PostStartHookError", kc_error_message(&err));
+        kc_pod_sync_set_reason(st->sync, name, "PostStartHookError", kc_error_message(&err));
         kc_error_done(&err);
         struct kc_rt_container c = {.id = (char *)id, .name = (char *)name, .grace_seconds = -1};
         kc_kills_start(
@@ -296,7 +254,7 @@ static int prepare(
 static void failed(struct step *st, const char *name, const char *reason, const char *message)
 {
         kc_kubelet_event_pod(st->r->o.events, st->pod, name, KC_EVENT_WARNING, "Failed", "Error: %s", message);
-        set_reason(st->sync, name, reason, message);
+        kc_pod_sync_set_reason(st->sync, name, reason, message);
         retry_later(st);
 }
 
@@ -310,7 +268,7 @@ static bool image_ready(struct step *st, const struct json_object *container, st
                 return false;
         const char *name = kc_json_str(container, "name");
         kc_kubelet_event_pod(st->r->o.events, st->pod, name, KC_EVENT_WARNING, "Failed", "Error: %s", image->reason);
-        set_reason(st->sync, name, image->reason, image->message);
+        kc_pod_sync_set_reason(st->sync, name, image->reason, image->message);
         if (image->retry_at)
                 retry_at(st->sync, image->retry_at);
         else
@@ -349,7 +307,7 @@ static void start_container(struct step *st, const struct json_object *container
         link_log(st, container, id, l.sandbox, l.count);
         kc_strv_remove(st->sync->restart_anyway, name);
         if (run_post_start(st, container, id) == 0)
-                set_reason(st->sync, name, NULL, NULL);
+                kc_pod_sync_set_reason(st->sync, name, NULL, NULL);
 }
 
 static void start_kills(struct step *st, const struct kc_actions *a)
