@@ -38,6 +38,8 @@ int kc_env_make(const struct kc_env_sources *s, const struct json_object *pod, c
 
 /* $(VAR) by env; $$ is a literal $; unknown references stay. Heap. */
 char *kc_env_expand(const char *s, const struct kc_env *e);
+/* The same; names that are not set are pushed to *ret_missing (strv). */
+char *kc_env_expand_strict(const char *s, const struct kc_env *e, char ***ret_missing);
 /* command / args (a JSON array of strings, or NULL) expanded; a strv, never NULL on return. */
 char **kc_env_expand_array(const struct json_object *array, const struct kc_env *e);
 
