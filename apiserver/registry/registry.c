@@ -22,6 +22,14 @@ int kc_registry_new(const struct kc_registry_opts *o, struct kc_registry **ret, 
         r->self = kc_user_new(KC_USER_APISERVER, NULL, NULL);
         kc_user_add_group(r->self, KC_GROUP_MASTERS);
         kc_user_add_group(r->self, KC_GROUP_AUTHENTICATED);
+        r->service_alloc = kc_service_alloc_new(&(struct kc_service_alloc_opts){
+            .resources = o->resources,
+            .clock = o->clock,
+            .cidrs = r->service_cidrs,
+            .n_cidrs = o->n_service_cidrs,
+            .node_port_min = o->node_port_min,
+            .node_port_max = o->node_port_max,
+        });
         *ret = r;
         return 0;
 }
@@ -30,6 +38,7 @@ void kc_registry_free(struct kc_registry *r)
 {
         if (!r)
                 return;
+        kc_service_alloc_free(r->service_alloc);
         kc_user_unref(r->self);
         kc_free(r);
 }
@@ -52,6 +61,11 @@ struct kc_satoken *kc_registry_satoken(const struct kc_registry *r)
 const struct kc_clock *kc_registry_clock(const struct kc_registry *r)
 {
         return r->o.clock;
+}
+
+struct kc_service_alloc *kc_registry_service_alloc(const struct kc_registry *r)
+{
+        return r->service_alloc;
 }
 
 int64_t kc_registry_event_ttl(const struct kc_registry *r)

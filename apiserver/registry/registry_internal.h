@@ -2,6 +2,7 @@
 #pragma once
 
 #include "registry/registry.h"
+#include "registry/service_alloc.h"
 #include "registry/strategy.h"
 
 enum {
@@ -16,6 +17,7 @@ struct kc_registry {
         struct kc_registry_opts o;
         struct kc_cidr service_cidrs[2];
         struct kc_user *self; /* system:apiserver */
+        struct kc_service_alloc *service_alloc;
 };
 
 /* An object as it stands. */

@@ -71,8 +71,11 @@ static void keep_meta(const struct kc_registry_ctx *c, struct json_object *obj, 
                 kc_strategy_keep(meta, old_meta, kept[i]);
         if (kc_str_empty(kc_json_str(meta, "uid")))
                 kc_strategy_keep(meta, old_meta, "uid");
-        kc_json_set_str(meta, "name", c->name);
-        kc_json_set_str(meta, "namespace", c->ns[0] ? c->ns : NULL);
+        /* Another name is for validation to refuse. */
+        if (kc_str_empty(kc_json_str(meta, "name")))
+                kc_json_set_str(meta, "name", c->name);
+        if (kc_str_empty(kc_json_str(meta, "namespace")))
+                kc_json_set_str(meta, "namespace", c->ns[0] ? c->ns : NULL);
         kc_json_del(meta, "managedFields");
         kc_strategy_keep(obj, old, "kind");
         kc_strategy_keep(obj, old, "apiVersion");

@@ -1,0 +1,215 @@
+/* Bodies of writes: media type, kind and version, strictness, defaults. Worker threads. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/codec.h"
+#include "api/defaults.h"
+#include "base/encode.h"
+#include "base/str.h"
+#include "server/server_internal.h"
+#include "json/yaml.h"
+
+enum { DECODE_SUMMARY = 30 }; /* bytes of a body shown in an error */
+
+void decode_target_of(const struct api_req *q, struct decode_target *ret)
+{
+        const struct kc_resource *row = q->row;
+        *ret = (struct decode_target){
+            .type = row->type, .group = row->group, .version = row->version, .kind = row->kind, .row = row};
+        if (q->sub && !kc_streq(q->sub->kind, row->kind))
+                *ret = (struct decode_target){
+                    .type = q->sub->type, .group = q->sub->group, .version = q->sub->version, .kind = q->sub->kind};
+}
+
+/* --- errors of upstream's transformDecodeError */
+
+static void summarize(const char *body, size_t len, struct kc_buf *out)
+{
+        size_t shown = KC_MIN(len, (size_t)DECODE_SUMMARY);
+        if (len == 0) {
+                kc_buf_adds(out, "<empty>");
+                return;
+        }
+        if (body[0] == '{') {
+                /* Whole characters only. */
+                while (shown > 0 && shown < len && ((unsigned char)body[shown] & 0xc0) == 0x80)
+                        shown--;
+                kc_buf_add(out, body, shown);
+        } else {
+                KC_CLEANUP(kc_freep) char *hex = kc_hex_encode(body, shown);
+                kc_buf_adds(out, hex);
+        }
+        if (len > shown)
+                kc_buf_adds(out, " ...");
+}
+
+static int unrecognized(const struct api_req *q, const struct decode_target *t, const char *why, struct kc_error *err)
+{
+        size_t len;
+        const char *body = kc_http_req_body(q->http, &len);
+        KC_CLEANUP(kc_buf_done) struct kc_buf summary = KC_BUF_INIT;
+        summarize(body, len, &summary);
+        return kc_err_bad_request(err, "the object provided is unrecognized (must be of type %s): %s (%s)", t->kind,
+            why, kc_buf_str(&summary));
+}
+
+static int cannot_be_handled(
+    const char *kind, const char *version, const struct decode_target *t, const char *why, struct kc_error *err)
+{
+        return kc_err_bad_request(
+            err, "%s in version \"%s\" cannot be handled as a %s: %s", kind, version, t->kind, why);
+}
+
+/* --- media types */
+
+static int media_of(const struct api_req *q, bool *ret_yaml, struct kc_error *err)
+{
+        const char *header = kc_http_req_header(q->http, "Content-Type");
+        *ret_yaml = false;
+        if (kc_str_empty(header))
+                return 0;
+        KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(header, ';');
+        KC_CLEANUP(kc_freep) char *type = kc_str_trim(parts[0]);
+        *ret_yaml = kc_strcaseeq(type, "application/yaml");
+        if (*ret_yaml || kc_strcaseeq(type, "application/json"))
+                return 0;
+        return kc_error_set_api(err, 415, KC_REASON_UNSUPPORTED_MEDIA_TYPE,
+            "the body of the request was in an unknown format - accepted media types include: application/json, "
+            "application/yaml");
+}
+
+static int parse_body(
+    const struct api_req *q, const struct decode_target *t, bool yaml, struct json_object **ret, struct kc_error *err)
+{
+        size_t len;
+        const char *body = kc_http_req_body(q->http, &len);
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        int r = yaml ? kc_yaml_parse(body, len, NULL, ret, &why) : kc_json_parse(body, len, NULL, ret, &why);
+        if (r < 0) {
+                KC_CLEANUP(kc_freep)
+                char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
+                return unrecognized(q, t, text, err);
+        }
+        if (kc_json_is_obj(*ret))
+                return 0;
+        return unrecognized(q, t,
+            "couldn't get version/kind; json parse error: json: cannot unmarshal value into Go value of type struct",
+            err);
+}
+
+/* --- kind and version: absent ones are the endpoint's */
+
+/* The version and kind in the data are known, but not what belongs here. */
+static int wrong_kind(const struct decode_target *t, const char *api_version, const char *group, const char *version,
+    const char *kind, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *expected = kc_api_version_join(t->group, t->version);
+        if (!kc_schema_kind(group, version, kind)) {
+                KC_CLEANUP(kc_freep)
+                char *why = kc_asprintf("no kind \"%s\" is registered for version \"%s\" in scheme "
+                                        "\"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
+                    kind, api_version);
+                return cannot_be_handled(kind, version, t, why, err);
+        }
+        if (!kc_streq(t->group, group) || !kc_streq(t->version, version))
+                return kc_err_bad_request(err,
+                    "the API version in the data (%s) does not match the expected API version (%s)", api_version,
+                    expected);
+        KC_CLEANUP(kc_freep)
+        char *why = kc_asprintf("converting (%s.%s) to (core.%s): unknown conversion", version, kind, t->kind);
+        return cannot_be_handled(kind, version, t, why, err);
+}
+
+static int check_kind(const struct decode_target *t, struct json_object *tree, struct kc_error *err)
+{
+        const char *kind = kc_json_str(tree, "kind"), *api_version = kc_json_str(tree, "apiVersion");
+        KC_CLEANUP(kc_freep) char *expected = kc_api_version_join(t->group, t->version);
+        if (!kc_str_empty(kind) || !kc_str_empty(api_version)) {
+                KC_CLEANUP(kc_freep) char *group = NULL;
+                KC_CLEANUP(kc_freep) char *version = NULL;
+                const char *effective = kc_str_empty(api_version) ? expected : api_version;
+                kc_api_version_split(effective, &group, &version);
+                const char *effective_kind = kc_str_empty(kind) ? t->kind : kind;
+                if (!kc_streq(effective_kind, t->kind) || !kc_streq(group, t->group) || !kc_streq(version, t->version))
+                        return wrong_kind(t, effective, group, version, effective_kind, err);
+        }
+        kc_json_set_str(tree, "kind", t->kind);
+        kc_json_set_str(tree, "apiVersion", expected);
+        return 0;
+}
+
+/* --- strictness */
+
+static int strictness(struct api_req *q, const struct decode_target *t, int field_validation, char *const *duplicates,
+    char *const *unknown, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **found = NULL;
+        for (size_t i = 0; duplicates && duplicates[i]; i++)
+                kc_strv_pushf(&found, "duplicate field \"%s\"", duplicates[i]);
+        for (size_t i = 0; unknown && unknown[i]; i++)
+                kc_strv_pushf(&found, "unknown field \"%s\"", unknown[i]);
+        if (!found || field_validation == VALIDATE_IGNORE)
+                return 0;
+        if (field_validation == VALIDATE_WARN) {
+                for (size_t i = 0; found[i]; i++)
+                        kc_strv_push(&q->warnings, found[i]);
+                return 0;
+        }
+        KC_CLEANUP(kc_freep) char *list = kc_strv_join(found, ", ");
+        KC_CLEANUP(kc_freep) char *why = kc_asprintf("strict decoding error: %s", list);
+        return cannot_be_handled(t->kind, t->version, t, why, err);
+}
+
+static int decode(struct api_req *q, const struct decode_target *t, int field_validation, char *const *duplicates,
+    struct json_object *tree, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **unknown = NULL;
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        if (kc_codec_decode(tree, t->type, &unknown, &why) < 0)
+                return cannot_be_handled(t->kind, t->version, t, kc_error_message(&why), err);
+        int r = strictness(q, t, field_validation, duplicates, unknown, err);
+        if (r < 0)
+                return r;
+        kc_codec_default(tree, t->type);
+        if (t->row)
+                kc_default_object(tree, t->row);
+        return 0;
+}
+
+int decode_untyped(struct api_req *q, const struct decode_target *t, struct json_object **ret, struct kc_error *err)
+{
+        bool yaml = false;
+        int r = media_of(q, &yaml, err);
+        return r < 0 ? r : parse_body(q, t, yaml, ret, err);
+}
+
+int decode_tree(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object *tree,
+    struct kc_error *err)
+{
+        int r = check_kind(t, tree, err);
+        return r < 0 ? r : decode(q, t, field_validation, NULL, tree, err);
+}
+
+int decode_body(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object **ret,
+    struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
+        KC_CLEANUP(kc_strv_freep) char **duplicates = NULL;
+        bool yaml = false;
+        int r = media_of(q, &yaml, err);
+        if (r == 0)
+                r = parse_body(q, t, yaml, &tree, err);
+        if (r == 0)
+                r = check_kind(t, tree, err);
+        if (r < 0)
+                return r;
+        size_t len;
+        const char *body = kc_http_req_body(q->http, &len);
+        /* Repeated keys of YAML have been refused by its parser. */
+        if (!yaml && field_validation != VALIDATE_IGNORE)
+                duplicates = kc_json_duplicates(body, len);
+        r = decode(q, t, field_validation, duplicates, tree, err);
+        if (r == 0)
+                *ret = KC_TAKE(tree);
+        return r;
+}

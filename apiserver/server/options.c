@@ -1,0 +1,303 @@
+/* The flags of kube-apiserver in one table, their defaults and their checks. Main thread. */
+#include "server/options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "tls/tls.h"
+
+enum { PORT_MAX = 65535 };
+
+static void defaults(struct kc_apiserver_options *o)
+{
+        *o = (struct kc_apiserver_options){
+            .etcd_prefix = kc_strdup("/registry"),
+            .etcd_compaction_interval = 300 * KC_SEC,
+            .bind_address = kc_strdup("0.0.0.0"),
+            .secure_port = 6443,
+            .cert_dir = kc_strdup("/var/run/kubernetes"),
+            .max_requests_inflight = 400,
+            .max_mutating_requests_inflight = 200,
+            .request_timeout = 60 * KC_SEC,
+            .min_request_timeout = 1800,
+            .anonymous_auth = true,
+            .service_account_lookup = true,
+            .service_account_extend_expiration = true,
+            .service_cluster_ip_range = kc_strdup("10.0.0.0/24"),
+            .service_node_port_range = kc_strdup("30000-32767"),
+            .event_ttl = 3600 * KC_SEC,
+            .kubelet_timeout = 5 * KC_SEC,
+        };
+}
+
+/* clang-format off */
+#define IGNORED(name, section) {name, 0, KC_FLAG_IGNORED, NULL, "accepted, has no effect yet", section}
+
+static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
+{
+        const struct kc_flag rows[] = {
+            KC_DAEMON_FLAGS(&o->common),
+            {"etcd-servers", 0, KC_FLAG_STRV, &o->etcd_servers, "etcd servers to connect to (scheme://ip:port)", "Etcd"},
+            {"etcd-cafile", 0, KC_FLAG_STRING, &o->etcd_cafile, "CA file for etcd", "Etcd"},
+            {"etcd-certfile", 0, KC_FLAG_STRING, &o->etcd_certfile, "client certificate for etcd", "Etcd"},
+            {"etcd-keyfile", 0, KC_FLAG_STRING, &o->etcd_keyfile, "client key for etcd", "Etcd"},
+            {"etcd-prefix", 0, KC_FLAG_STRING, &o->etcd_prefix, "prefix of all keys in etcd", "Etcd"},
+            {"etcd-compaction-interval", 0, KC_FLAG_DURATION, &o->etcd_compaction_interval,
+             "interval of compactions; 0: none", "Etcd"},
+            {"storage-backend", 0, KC_FLAG_STRING, &o->storage_backend, "etcd3", "Etcd"},
+            {"bind-address", 0, KC_FLAG_STRING, &o->bind_address, "address to listen on", "Secure serving"},
+            {"secure-port", 0, KC_FLAG_INT, &o->secure_port, "port of HTTPS; 0: any free one", "Secure serving"},
+            {"cert-dir", 0, KC_FLAG_STRING, &o->cert_dir, "directory for a self-signed certificate", "Secure serving"},
+            {"tls-cert-file", 0, KC_FLAG_STRING, &o->tls_cert_file, "certificate for HTTPS", "Secure serving"},
+            {"tls-private-key-file", 0, KC_FLAG_STRING, &o->tls_private_key_file, "its key", "Secure serving"},
+            {"tls-min-version", 0, KC_FLAG_STRING, &o->tls_min_version, "VersionTLS12 or VersionTLS13", "Secure serving"},
+            {"tls-cipher-suites", 0, KC_FLAG_STRV, &o->tls_cipher_suites, "names of TLS 1.2 suites", "Secure serving"},
+            {"http2-max-streams-per-connection", 0, KC_FLAG_INT, &o->http2_max_streams, "limit of HTTP/2 streams",
+             "Secure serving"},
+            {"advertise-address", 0, KC_FLAG_STRING, &o->advertise_address,
+             "address on which members of the cluster reach the apiserver", "Generic"},
+            {"external-hostname", 0, KC_FLAG_STRING, &o->external_hostname, "host name for URLs", "Generic"},
+            {"max-requests-inflight", 0, KC_FLAG_INT, &o->max_requests_inflight,
+             "limit of reading requests under way; 0: none", "Generic"},
+            {"max-mutating-requests-inflight", 0, KC_FLAG_INT, &o->max_mutating_requests_inflight,
+             "limit of writing requests under way; 0: none", "Generic"},
+            {"request-timeout", 0, KC_FLAG_DURATION, &o->request_timeout, "limit of a request's time", "Generic"},
+            {"min-request-timeout", 0, KC_FLAG_INT, &o->min_request_timeout,
+             "seconds that a watch lasts at least", "Generic"},
+            {"shutdown-delay-duration", 0, KC_FLAG_DURATION, &o->shutdown_delay_duration,
+             "how long to serve on after a termination signal", "Generic"},
+            {"client-ca-file", 0, KC_FLAG_STRING, &o->client_ca_file, "CA of client certificates", "Authentication"},
+            {"token-auth-file", 0, KC_FLAG_STRING, &o->token_auth_file, "file of static tokens", "Authentication"},
+            {"anonymous-auth", 0, KC_FLAG_BOOL, &o->anonymous_auth, "requests without credentials are system:anonymous",
+             "Authentication"},
+            {"api-audiences", 0, KC_FLAG_STRV, &o->api_audiences, "audiences of the API", "Authentication"},
+            {"service-account-key-file", 0, KC_FLAG_STRV, &o->service_account_key_files,
+             "keys that verify service-account tokens", "Authentication"},
+            {"service-account-signing-key-file", 0, KC_FLAG_STRING, &o->service_account_signing_key_file,
+             "key that signs service-account tokens", "Authentication"},
+            {"service-account-issuer", 0, KC_FLAG_STRV, &o->service_account_issuers,
+             "issuers of service-account tokens; the first one is that of new ones", "Authentication"},
+            {"service-account-jwks-uri", 0, KC_FLAG_STRING, &o->service_account_jwks_uri, "URI of the key set",
+             "Authentication"},
+            {"service-account-lookup", 0, KC_FLAG_BOOL, &o->service_account_lookup,
+             "tokens are good only while their service account exists", "Authentication"},
+            {"service-account-extend-token-expiration", 0, KC_FLAG_BOOL, &o->service_account_extend_expiration,
+             "longer expiration for injected tokens", "Authentication"},
+            {"service-account-max-token-expiration", 0, KC_FLAG_DURATION, &o->service_account_max_expiration,
+             "longest validity of a token", "Authentication"},
+            {"authorization-mode", 0, KC_FLAG_STRV, &o->authorization_modes,
+             "ordered list of AlwaysAllow, AlwaysDeny, Node, RBAC", "Authorization"},
+            {"enable-admission-plugins", 0, KC_FLAG_STRV, &o->enable_admission, "plugins in addition to the default ones",
+             "Admission"},
+            {"disable-admission-plugins", 0, KC_FLAG_STRV, &o->disable_admission, "default plugins to leave out", "Admission"},
+            {"service-cluster-ip-range", 0, KC_FLAG_STRING, &o->service_cluster_ip_range,
+             "CIDR of ClusterIPs; one, or one of each family", "Misc"},
+            {"service-node-port-range", 0, KC_FLAG_STRING, &o->service_node_port_range, "ports of NodePort Services", "Misc"},
+            {"kubernetes-service-node-port", 0, KC_FLAG_INT, &o->kubernetes_service_node_port,
+             "node port of the kubernetes Service; 0: ClusterIP", "Misc"},
+            {"event-ttl", 0, KC_FLAG_DURATION, &o->event_ttl, "how long events are kept", "Misc"},
+            {"allow-privileged", 0, KC_FLAG_BOOL, &o->allow_privileged, "allow privileged containers", "Misc"},
+            {"kubelet-client-certificate", 0, KC_FLAG_STRING, &o->kubelet_client_certificate, "client certificate for kubelets",
+             "Misc"},
+            {"kubelet-client-key", 0, KC_FLAG_STRING, &o->kubelet_client_key, "its key", "Misc"},
+            {"kubelet-certificate-authority", 0, KC_FLAG_STRING, &o->kubelet_certificate_authority,
+             "CA of the kubelets' serving certificates", "Misc"},
+            {"kubelet-preferred-address-types", 0, KC_FLAG_STRV, &o->kubelet_preferred_address_types,
+             "order of node addresses for connections to kubelets", "Misc"},
+            {"kubelet-timeout", 0, KC_FLAG_DURATION, &o->kubelet_timeout, "timeout of connections to kubelets", "Misc"},
+            IGNORED("apiserver-count", "Misc"),
+            IGNORED("endpoint-reconciler-type", "Misc"),
+            IGNORED("enable-bootstrap-token-auth", "Authentication"),
+            IGNORED("requestheader-client-ca-file", "Authentication"),
+            IGNORED("requestheader-allowed-names", "Authentication"),
+            IGNORED("requestheader-extra-headers-prefix", "Authentication"),
+            IGNORED("requestheader-group-headers", "Authentication"),
+            IGNORED("requestheader-username-headers", "Authentication"),
+            IGNORED("proxy-client-cert-file", "Misc"),
+            IGNORED("proxy-client-key-file", "Misc"),
+            IGNORED("enable-aggregator-routing", "Misc"),
+            IGNORED("feature-gates", "Generic"),
+            IGNORED("runtime-config", "Generic"),
+            IGNORED("profiling", "Generic"),
+            IGNORED("enable-priority-and-fairness", "Generic"),
+            IGNORED("default-watch-cache-size", "Etcd"),
+            IGNORED("watch-cache", "Etcd"),
+            IGNORED("watch-cache-sizes", "Etcd"),
+            IGNORED("storage-media-type", "Etcd"),
+            IGNORED("audit-log-path", "Auditing"),
+            IGNORED("audit-policy-file", "Auditing"),
+            IGNORED("audit-log-maxage", "Auditing"),
+            IGNORED("audit-log-maxbackup", "Auditing"),
+            IGNORED("audit-log-maxsize", "Auditing"),
+        };
+        if (ret)
+                memcpy(ret, rows, sizeof(rows));
+        return KC_ARRAY_LEN(rows);
+}
+/* clang-format on */
+
+/* --- checks, with upstream's messages */
+
+static int parse_cidrs(struct kc_apiserver_options *o, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(o->service_cluster_ip_range, ',');
+        o->n_service_cidrs = kc_strv_len(parts);
+        if (o->n_service_cidrs == 0 || o->n_service_cidrs > KC_ARRAY_LEN(o->service_cidrs))
+                return kc_error_set(err, EINVAL, "--service-cluster-ip-range must contain one or two entries");
+        for (size_t i = 0; i < o->n_service_cidrs; i++)
+                if (kc_cidr_parse(parts[i], &o->service_cidrs[i], NULL) < 0)
+                        return kc_error_set(
+                            err, EINVAL, "--service-cluster-ip-range: invalid CIDR address: %s", parts[i]);
+        if (o->n_service_cidrs == 2 && o->service_cidrs[0].ip.family == o->service_cidrs[1].ip.family)
+                return kc_error_set(err, EINVAL,
+                    "--service-cluster-ip-range and --secondary-service-cluster-ip-range must be of different IP "
+                    "family");
+        return 0;
+}
+
+static int parse_node_ports(struct kc_apiserver_options *o, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(o->service_node_port_range, '-');
+        int64_t min = 0, max = 0;
+        if (kc_strv_len(parts) != 2 || kc_str_to_i64(parts[0], &min) < 0 || kc_str_to_i64(parts[1], &max) < 0 ||
+            min < 1 || max < min || max > PORT_MAX)
+                return kc_error_set(err, EINVAL, "unable to parse port range: %s", o->service_node_port_range);
+        o->node_port_min = (int)min;
+        o->node_port_max = (int)max;
+        return 0;
+}
+
+static int check(const struct kc_apiserver_options *o, struct kc_error *err)
+{
+        if (kc_strv_len(o->etcd_servers) == 0)
+                return kc_error_set(err, EINVAL, "--etcd-servers must be specified");
+        if (!kc_str_empty(o->storage_backend) && strcmp(o->storage_backend, "etcd3") != 0)
+                return kc_error_set(err, EINVAL,
+                    "--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'");
+        if (o->secure_port < 0 || o->secure_port > PORT_MAX)
+                return kc_error_set(
+                    err, EINVAL, "--secure-port %d must be between 0 and 65535, inclusive", o->secure_port);
+        if (kc_str_empty(o->tls_cert_file) != kc_str_empty(o->tls_private_key_file))
+                return kc_error_set(err, EINVAL, "--tls-cert-file and --tls-private-key-file must be given together");
+        if (o->max_requests_inflight < 0 || o->max_mutating_requests_inflight < 0)
+                return kc_error_set(err, EINVAL, "--max-requests-inflight can not be negative value");
+        if (o->request_timeout <= 0)
+                return kc_error_set(err, EINVAL, "--request-timeout can not be negative value");
+        if (o->event_ttl < 0)
+                return kc_error_set(err, EINVAL, "--event-ttl can not be negative value");
+        if (kc_str_empty(o->service_account_signing_key_file) || kc_strv_len(o->service_account_issuers) == 0)
+                return kc_error_set(
+                    err, EINVAL, "--service-account-signing-key-file and --service-account-issuer are required flags");
+        return 0;
+}
+
+/* --- what flags leave open */
+
+/* The address of the interface that the default route goes through, as upstream chooses it. Asks the routing table: a
+ * connected datagram socket sends nothing. */
+static char *default_address(void)
+{
+        KC_CLEANUP(kc_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(53)}, from;
+        socklen_t len = sizeof(from);
+        char text[INET_ADDRSTRLEN];
+        to.sin_addr.s_addr = htonl(0xC0000201); /* 192.0.2.1, a documentation address */
+        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+            getsockname(fd, (struct sockaddr *)&from, &len) < 0 ||
+            !inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)))
+                return kc_strdup("127.0.0.1");
+        return kc_strdup(text);
+}
+
+static char *advertised(const struct kc_apiserver_options *o)
+{
+        struct kc_ip ip;
+        if (!kc_str_empty(o->advertise_address))
+                return kc_strdup(o->advertise_address);
+        if (kc_ip_parse(o->bind_address, &ip) == 0 && !kc_ip_is_unspecified(&ip))
+                return kc_strdup(o->bind_address);
+        return default_address();
+}
+
+static int settle_certificate(struct kc_apiserver_options *o, struct kc_error *err)
+{
+        if (!kc_str_empty(o->tls_cert_file)) {
+                o->serving_cert = kc_strdup(o->tls_cert_file);
+                o->serving_key = kc_strdup(o->tls_private_key_file);
+                return 0;
+        }
+        o->serving_cert = kc_path_join(o->cert_dir, "apiserver.crt");
+        o->serving_key = kc_path_join(o->cert_dir, "apiserver.key");
+        if (kc_path_exists(o->serving_cert) && kc_path_exists(o->serving_key))
+                return 0;
+        struct kc_ip first;
+        char service_ip[KC_IP_LEN];
+        const char *names[] = {"kubernetes.default.svc", "kubernetes.default", "kubernetes", "localhost", "127.0.0.1",
+            o->advertised, NULL, NULL};
+        if (kc_cidr_at(&o->service_cidrs[0], 1, &first))
+                names[KC_ARRAY_LEN(names) - 2] = kc_ip_format(&first, service_ip);
+        int r = kc_mkdir_p(o->cert_dir, 0755, err);
+        if (r < 0)
+                return r;
+        return kc_tls_self_signed("kube-apiserver", (char *const *)names, o->serving_cert, o->serving_key, err);
+}
+
+static int complete(struct kc_apiserver_options *o, struct kc_error *err)
+{
+        static const char *const address_types[] = {
+            "Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"};
+        if (kc_strv_len(o->authorization_modes) == 0)
+                kc_strv_push(&o->authorization_modes, "AlwaysAllow");
+        if (kc_strv_len(o->kubelet_preferred_address_types) == 0)
+                for (size_t i = 0; i < KC_ARRAY_LEN(address_types); i++)
+                        kc_strv_push(&o->kubelet_preferred_address_types, address_types[i]);
+        if (kc_strv_len(o->service_account_key_files) == 0)
+                kc_strv_push(&o->service_account_key_files, o->service_account_signing_key_file);
+        int r = parse_cidrs(o, err);
+        if (r == 0)
+                r = parse_node_ports(o, err);
+        if (r < 0)
+                return r;
+        o->advertised = advertised(o);
+        return settle_certificate(o, err);
+}
+
+int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **argv, struct kc_error *err)
+{
+        defaults(o);
+        size_t n = table(o, NULL);
+        KC_CLEANUP(kc_freep) struct kc_flag *flags = kc_calloc(n, sizeof(*flags));
+        (void)table(o, flags);
+        int r = kc_daemon_parse("kube-apiserver",
+            "The Kubernetes API server validates and configures data for the API objects: pods, services,\n"
+            "replicationcontrollers and others. It serves the REST API, through which all other parts interact.",
+            flags, n, argc, argv, &o->common, err);
+        if (r != 0)
+                return r;
+        r = check(o, err);
+        return r < 0 ? r : complete(o, err);
+}
+
+void kc_apiserver_options_done(struct kc_apiserver_options *o)
+{
+        char *const strings[] = {o->common.logging_format, o->etcd_cafile, o->etcd_certfile, o->etcd_keyfile,
+            o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address, o->external_hostname,
+            o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->tls_min_version, o->client_ca_file,
+            o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
+            o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
+            o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised};
+        char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
+            o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
+            o->disable_admission, o->kubelet_preferred_address_types};
+        for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
+                kc_free(strings[i]);
+        for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)
+                kc_strv_free(lists[i]);
+        *o = (struct kc_apiserver_options){0};
+}

@@ -1,0 +1,137 @@
+/* PATCH: JSON, merge and strategic merge patches of an object or of its status. Worker threads. */
+#include "api/patch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/object.h"
+#include "base/str.h"
+#include "server/patch.h"
+
+static const struct {
+        const char *media;
+        enum patch_kind kind;
+} kinds[] = {
+    {"application/json-patch+json", PATCH_JSON},
+    {"application/merge-patch+json", PATCH_MERGE},
+    {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
+};
+
+static int kind_of(const struct api_req *q, enum patch_kind *ret, struct kc_error *err)
+{
+        const char *header = kc_http_req_header(q->http, "Content-Type");
+        KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(header ? header : "", ';');
+        KC_CLEANUP(kc_freep) char *type = kc_str_trim(parts[0] ? parts[0] : "");
+        for (size_t i = 0; i < KC_ARRAY_LEN(kinds); i++)
+                if (strcmp(kinds[i].media, type) == 0) {
+                        *ret = kinds[i].kind;
+                        return 0;
+                }
+        return kc_error_set_api(err, 415, KC_REASON_UNSUPPORTED_MEDIA_TYPE,
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+}
+
+int patch_read(struct api_req *q, struct patch *ret, struct kc_error *err)
+{
+        *ret = (struct patch){.q = q};
+        int r = kind_of(q, &ret->kind, err);
+        if (r < 0)
+                return r;
+        size_t len;
+        const char *body = kc_http_req_body(q->http, &len);
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        if (kc_json_parse(body, len, NULL, &ret->body, &why) < 0)
+                return kc_err_bad_request(err, "error decoding patch: %s", kc_error_message(&why));
+        bool array = ret->kind == PATCH_JSON;
+        if (array ? kc_json_is_arr(ret->body) : kc_json_is_obj(ret->body))
+                return 0;
+        return kc_err_bad_request(err,
+            array ? "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+                  : "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}");
+}
+
+void patch_done(struct patch *p)
+{
+        kc_json_free(p->body);
+        *p = (struct patch){0};
+}
+
+int patch_apply(const struct patch *p, const struct decode_target *t, int field_validation, struct json_object **tree,
+    struct kc_error *err)
+{
+        int r = 0;
+        switch (p->kind) {
+        case PATCH_JSON:
+                r = kc_patch_json(tree, p->body, err);
+                break;
+        case PATCH_MERGE:
+                r = kc_patch_merge(tree, p->body, err);
+                break;
+        case PATCH_STRATEGIC:
+                r = kc_patch_strategic(tree, p->body, t->type, err);
+                break;
+        }
+        if (r < 0)
+                return r;
+        if (!kc_json_is_obj(*tree))
+                return kc_err_bad_request(err, "the patched object is no object");
+        /* A repeated attempt says its warnings anew. */
+        return decode_tree(p->q, t, field_validation, *tree, err);
+}
+
+struct patch_job {
+        struct patch patch;
+        struct decode_target target;
+        int field_validation;
+};
+
+static int transform(struct kc_registry_ctx *c, const struct kc_object *current, struct json_object **ret_obj,
+    void *arg, struct kc_error *err)
+{
+        struct patch_job *job = arg;
+        if (!current)
+                return kc_err_not_found(err, c->row->group, c->row->resource, c->name);
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_object_copy_json(current);
+        convert_from_storage(c->row, tree);
+        int r = patch_apply(&job->patch, &job->target, job->field_validation, &tree, err);
+        if (r < 0)
+                return r;
+        convert_to_storage(c->row, tree);
+        *ret_obj = KC_TAKE(tree);
+        return 0;
+}
+
+static int patch(struct api_req *q, struct kc_object **ret, struct kc_error *err)
+{
+        KC_CLEANUP(write_options_done) struct write_options w = {0};
+        struct kc_registry_ctx c;
+        struct patch_job job = {0};
+        int r = write_options_parse(q, "PatchOptions", &w, err);
+        if (r == 0)
+                r = patch_read(q, &job.patch, err);
+        if (r == 0) {
+                job.field_validation = w.field_validation;
+                decode_target_of(q, &job.target);
+                write_ctx_init(q, &c);
+                const struct kc_registry_update_opts uo = {.transform = transform, .arg = &job, .options = w.options};
+                r = kc_registry_update(&c, &uo, ret, NULL, err);
+        }
+        patch_done(&job.patch);
+        return r;
+}
+
+static void patch_job(struct api_req *q)
+{
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *made = NULL;
+        if (patch(q, &made, &err) < 0)
+                api_reply_error(q, &err);
+        else
+                api_reply_object(q, 200, made);
+}
+
+void handle_patch(struct api_req *q)
+{
+        api_req_run_blocking(q, patch_job);
+}

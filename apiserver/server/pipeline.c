@@ -1,0 +1,214 @@
+/* The request pipeline: its stages in one table, and the life of a request. On the request's loop. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/selector.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "server/server_internal.h"
+
+/* In order. Each may answer, which ends the request. The handler comes after them, when the body is in. */
+static const struct {
+        const char *name;
+        enum stage_result (*run)(struct api_req *q);
+} stages[] = {
+    {"request info", stage_request_info},
+    {"authentication", stage_authenticate},
+    {"impersonation", stage_impersonate},
+    {"in-flight limits", stage_limit},
+    {"authorization", stage_authorize},
+};
+
+static void req_free(void *arg)
+{
+        struct api_req *q = arg;
+        req_info_done(&q->info);
+        kc_user_unref(q->user);
+        kc_strv_free(q->warnings);
+        kc_free(q);
+}
+
+static void on_close(struct kc_http_req *http, void *arg)
+{
+        (void)http; /* q's own */
+        struct api_req *q = arg;
+        if (q->on_closed)
+                q->on_closed(q->on_closed_arg);
+        kc_timer_free(q->timeout);
+        q->timeout = NULL;
+        stage_limit_release(q);
+        metrics_request_done(q);
+}
+
+static struct api_req *req_new(struct kc_apiserver *s, struct kc_http_req *http)
+{
+        struct api_req *q = KC_NEW(struct api_req);
+        q->server = s;
+        q->http = http;
+        q->started = kc_clock_mono(NULL);
+        atomic_init(&q->code, 0);
+        atomic_init(&q->response_size, 0);
+        kc_http_req_set_data(http, q, req_free);
+        return q;
+}
+
+void pipeline_on_headers(struct kc_http_req *http, void *server)
+{
+        struct api_req *q = req_new(server, http);
+        kc_http_on_close(http, on_close, q);
+        for (size_t i = 0; i < KC_ARRAY_LEN(stages); i++)
+                if (stages[i].run(q) == STAGE_ANSWERED) {
+                        kc_log_v(6, "Request answered early", "stage", stages[i].name, "path", kc_http_req_path(http));
+                        return;
+                }
+}
+
+void pipeline_on_request(struct kc_http_req *http, void *server)
+{
+        (void)server; /* the request knows it */
+        struct api_req *q = api_req_of(http);
+        if (atomic_load(&q->code) == 0)
+                dispatch(q);
+}
+
+void pipeline_on_too_large(struct kc_http_req *http, void *server)
+{
+        (void)server; /* the request knows it */
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        (void)kc_error_set_api(
+            &err, 413, KC_REASON_REQUEST_ENTITY_TOO_LARGE, "Request entity too large: limit is %d", API_MAX_BODY);
+        api_reply_error(api_req_of(http), &err);
+}
+
+/* --- request info: what is asked for */
+
+static bool is_long_running(const struct req_info *i)
+{
+        if (!i->is_resource)
+                return false;
+        static const char *const subresources[] = {"attach", "exec", "proxy", "log", "portforward"};
+        if (strcmp(i->verb, "watch") == 0 || strcmp(i->verb, "proxy") == 0)
+                return true;
+        for (size_t k = 0; k < KC_ARRAY_LEN(subresources); k++)
+                if (strcmp(subresources[k], i->subresource) == 0)
+                        return true;
+        return false;
+}
+
+static bool is_mutating(const char *verb)
+{
+        static const char *const reading[] = {"get", "list", "watch", "head"};
+        for (size_t i = 0; i < KC_ARRAY_LEN(reading); i++)
+                if (strcmp(reading[i], verb) == 0)
+                        return false;
+        return true;
+}
+
+static void set_audit_id(struct api_req *q)
+{
+        const char *given = kc_http_req_header(q->http, "Audit-Id");
+        if (kc_str_empty(given) || strlen(given) >= sizeof(q->audit_id))
+                kc_uuid4(q->audit_id);
+        else
+                memcpy(q->audit_id, given, strlen(given) + 1);
+}
+
+enum stage_result stage_request_info(struct api_req *q)
+{
+        set_audit_id(q);
+        int r = req_info_parse(
+            kc_http_req_method(q->http), kc_http_req_path(q->http), kc_http_req_query(q->http), &q->info);
+        q->long_running = is_long_running(&q->info);
+        q->mutating = is_mutating(q->info.verb);
+        if (r < 0) {
+                api_reply_text(q, 400, "400 Bad Request\n");
+                return STAGE_ANSWERED;
+        }
+        if (!q->info.is_resource)
+                return STAGE_NEXT;
+        q->row = kc_schema_resource(q->info.group, q->info.version, q->info.resource);
+        if (q->row)
+                q->stored = kc_resources_find(q->server->resources, q->row->group, q->row->resource);
+        if (q->row && q->info.subresource[0])
+                q->sub = kc_resource_subresource(q->row, q->info.subresource);
+        return STAGE_NEXT;
+}
+
+/* --- authentication */
+
+enum stage_result stage_authenticate(struct api_req *q)
+{
+        const struct kc_authn_request req = {
+            .peer = kc_http_req_peer(q->http),
+            .authorization = kc_http_req_header(q->http, "Authorization"),
+            .websocket_protocol = kc_http_req_header(q->http, "Sec-WebSocket-Protocol"),
+        };
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        int r = kc_http_req_peer_invalid(q->http) ? kc_err_unauthorized(&err)
+                                                  : kc_authn_authenticate(q->server->authn, &req, &q->user, &err);
+        if (r == 0)
+                return STAGE_NEXT;
+        api_reply_error(q, &err);
+        return STAGE_ANSWERED;
+}
+
+/* --- limits */
+
+enum stage_result stage_limit(struct api_req *q)
+{
+        struct kc_apiserver *s = q->server;
+        if (q->long_running)
+                return STAGE_NEXT;
+        atomic_int *used = q->mutating ? &s->inflight_mutating : &s->inflight_readonly;
+        int limit = q->mutating ? s->o->max_mutating_requests_inflight : s->o->max_requests_inflight;
+        int before = atomic_fetch_add(used, 1);
+        /* 0: no limit. Administrators are let through. */
+        if (limit == 0 || before < limit || kc_user_in_group(q->user, KC_GROUP_MASTERS)) {
+                q->inflight = true;
+                return STAGE_NEXT;
+        }
+        atomic_fetch_sub(used, 1);
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        (void)kc_err_too_many_requests(&err, "Too many requests, please try again later.", 1);
+        api_reply_error(q, &err);
+        return STAGE_ANSWERED;
+}
+
+void stage_limit_release(struct api_req *q)
+{
+        if (!q->inflight)
+                return;
+        q->inflight = false;
+        atomic_fetch_sub(q->mutating ? &q->server->inflight_mutating : &q->server->inflight_readonly, 1);
+        server_request_ended(q->server);
+}
+
+/* --- authorization */
+
+enum stage_result stage_authorize(struct api_req *q)
+{
+        KC_CLEANUP(kc_freep) char *text = api_req_param(q, "fieldSelector");
+        KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = NULL;
+        if (text && q->info.is_resource)
+                (void)kc_field_selector_parse(text, &fields, NULL); /* the handler complains of a bad one */
+        const struct kc_authz_attrs attrs = {
+            .user = q->user,
+            .verb = q->info.verb,
+            .resource_request = q->info.is_resource,
+            .ns = q->info.ns,
+            .group = q->info.group,
+            .version = q->info.version,
+            .resource = q->info.resource,
+            .subresource = q->info.subresource,
+            .name = q->info.name,
+            .path = q->info.path,
+            .field_selector = fields,
+        };
+        KC_CLEANUP(kc_freep) char *reason = NULL;
+        if (kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW)
+                return STAGE_NEXT;
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        (void)kc_authz_forbidden(&err, &attrs, reason);
+        api_reply_error(q, &err);
+        return STAGE_ANSWERED;
+}

@@ -1,0 +1,198 @@
+/* Answers: headers, Status errors, objects as negotiated. Any thread unless it says otherwise. */
+#include <string.h>
+
+#include "api/object.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "server/server_internal.h"
+
+struct api_req *api_req_of(struct kc_http_req *http)
+{
+        return kc_http_req_data(http);
+}
+
+char *api_req_param(const struct api_req *q, const char *name)
+{
+        return kc_query_get(kc_http_req_query(q->http), name);
+}
+
+bool api_req_param_bool(const struct api_req *q, const char *name, bool def)
+{
+        KC_CLEANUP(kc_freep) char *v = api_req_param(q, name);
+        if (kc_str_empty(v))
+                return def;
+        return strcmp(v, "false") != 0 && strcmp(v, "0") != 0;
+}
+
+/* --- headers */
+
+/* RFC 7234 warning text: 299 - "text". */
+static void push_warning(char ***headers, const char *text)
+{
+        struct kc_buf b = KC_BUF_INIT;
+        kc_buf_adds(&b, "299 - \"");
+        for (const char *p = text; *p; p++) {
+                if (*p == '"' || *p == '\\')
+                        kc_buf_addc(&b, '\\');
+                kc_buf_addc(&b, (unsigned char)*p < ' ' ? ' ' : *p);
+        }
+        kc_buf_addc(&b, '"');
+        kc_strv_push(headers, "Warning");
+        kc_strv_push_take(headers, kc_buf_take_str(&b));
+}
+
+static char **headers_of(const struct api_req *q, const char *content_type, bool warnings)
+{
+        char **h = NULL;
+        kc_strv_push(&h, "Audit-Id");
+        kc_strv_push(&h, q->audit_id);
+        kc_strv_push(&h, "Cache-Control");
+        kc_strv_push(&h, "no-cache, private");
+        if (content_type) {
+                kc_strv_push(&h, "Content-Type");
+                kc_strv_push(&h, content_type);
+        }
+        for (size_t i = 0; warnings && q->warnings && q->warnings[i]; i++)
+                push_warning(&h, q->warnings[i]);
+        return h;
+}
+
+char **api_reply_headers(struct api_req *q, const char *content_type)
+{
+        return headers_of(q, content_type, true);
+}
+
+static void send(struct api_req *q, int code, char *const *headers, struct kc_bytes *body)
+{
+        int none = 0;
+        /* The first answer is the one that counts. */
+        if (atomic_compare_exchange_strong(&q->code, &none, code))
+                atomic_store(&q->response_size, body ? kc_bytes_len(body) : 0);
+        kc_http_reply(q->http, code, headers, body);
+}
+
+void api_reply_bytes(struct api_req *q, int code, const char *content_type, struct kc_bytes *body)
+{
+        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, content_type, true);
+        if (kc_bytes_len(body) < API_GZIP_MIN || !compress_wanted(q)) {
+                send(q, code, headers, body);
+                return;
+        }
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *gz = compress_bytes(kc_bytes_data(body), kc_bytes_len(body));
+        if (!gz) {
+                send(q, code, headers, body);
+                return;
+        }
+        static const char *const extra[] = {"Content-Encoding", "gzip", "Vary", "Accept-Encoding"};
+        for (size_t i = 0; i < KC_ARRAY_LEN(extra); i++)
+                kc_strv_push(&headers, extra[i]);
+        send(q, code, headers, gz);
+}
+
+void api_reply_text(struct api_req *q, int code, const char *text)
+{
+        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, "text/plain; charset=utf-8", true);
+        kc_strv_push(&headers, "X-Content-Type-Options");
+        kc_strv_push(&headers, "nosniff");
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_new(text, strlen(text));
+        send(q, code, headers, body);
+}
+
+void api_reply_not_found_page(struct api_req *q)
+{
+        api_reply_text(q, 404, "404 page not found\n");
+}
+
+void api_reply_json(struct api_req *q, int code, const struct json_object *tree)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        media_write(&q->media, tree, &out);
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
+        api_reply_bytes(q, code, media_content_type(&q->media), body);
+}
+
+void api_reply_error(struct api_req *q, const struct kc_error *err)
+{
+        int code = err->code ? err->code : 500;
+        if (code >= 500)
+                kc_log_v(2, "Request failed", "method", kc_http_req_method(q->http), "path", kc_http_req_path(q->http),
+                    "code", kc_log_i64(code), "err", kc_error_message(err));
+        KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        media_write(&q->media, status, &out);
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
+        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, media_content_type(&q->media), true);
+        if (err->details && err->details->retry_after_seconds > 0) {
+                kc_strv_push(&headers, "Retry-After");
+                kc_strv_pushf(&headers, "%d", err->details->retry_after_seconds);
+        }
+        send(q, code, headers, body);
+}
+
+/* --- objects */
+
+void api_reply_object(struct api_req *q, int code, const struct kc_object *obj)
+{
+        bool converted = q->row && convert_needed(q->row) && q->sub == NULL;
+        if (q->media.type == MEDIA_JSON && q->media.as == AS_ITSELF && !q->media.pretty && !converted) {
+                struct kc_bytes *bytes = kc_object_bytes(obj);
+                KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+                kc_buf_reserve(&out, kc_bytes_len(bytes) + 1);
+                kc_buf_add(&out, kc_bytes_data(bytes), kc_bytes_len(bytes));
+                kc_buf_addc(&out, '\n');
+                KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
+                api_reply_bytes(q, code, "application/json", body);
+                return;
+        }
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = transform_object(q, kc_object_copy_json(obj));
+        api_reply_json(q, code, tree);
+}
+
+/* --- blocking work */
+
+static void on_timeout(void *arg)
+{
+        struct api_req *q = arg;
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        (void)kc_error_set_api(
+            &err, 504, KC_REASON_TIMEOUT, "Timeout: request did not complete within the allotted timeout");
+        KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(&err);
+        KC_CLEANUP(kc_freep) char *text = kc_json_to_str(status);
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_new(text, strlen(text));
+        /* The worker may be adding to the warnings. */
+        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, "application/json", false);
+        send(q, 504, headers, body);
+}
+
+/* --request-timeout, or less if the client says so. */
+static int64_t timeout_of(const struct api_req *q)
+{
+        KC_CLEANUP(kc_freep) char *param = api_req_param(q, "timeout");
+        int64_t t;
+        if (!kc_str_empty(param) && kc_duration_parse(param, &t) == 0 && t > 0 && t < q->server->o->request_timeout)
+                return t;
+        return q->server->o->request_timeout;
+}
+
+static void run_job(void *arg)
+{
+        struct api_req *q = arg;
+        struct kc_http_req *http = q->http;
+        q->job(q);
+        kc_http_req_unref(http); /* q may go with it */
+}
+
+void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q))
+{
+        q->job = fn;
+        if (!q->timeout)
+                q->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, q);
+        kc_timer_arm(q->timeout, timeout_of(q));
+        (void)kc_http_req_ref(q->http); /* run_job gives it back */
+        if (kc_pool_submit(q->server->pool, run_job, q) == 0)
+                return;
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        (void)kc_err_too_many_requests(&err, "The apiserver is overloaded, please try again later.", 1);
+        api_reply_error(q, &err);
+        kc_http_req_unref(q->http);
+}

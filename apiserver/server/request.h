@@ -1,0 +1,97 @@
+/* One request on its way through the pipeline, and what stages and handlers do with it.
+ *
+ *   kc_http_req --owns--> api_req { info (what the path says), row and stored (which resource), user, media, warnings }
+ *
+ * A request belongs to its HTTP exchange and lives as long. Stages run on the exchange's loop; a handler may go on on a
+ * worker (api_req_run_blocking) and answers from there. Only one thread works on a request at a time, but for the
+ * timeout, which only answers. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "api/schema.h"
+#include "api/status.h"
+#include "auth/user.h"
+#include "base/clock.h"
+#include "base/rand.h"
+#include "http/server.h"
+#include "resources/resources.h"
+
+struct kc_apiserver;
+struct kc_object;
+
+/* request.RequestInfo of upstream. "" instead of absent. */
+struct req_info {
+        bool is_resource;
+        char *path;       /* decoded */
+        const char *verb; /* static: "get", "list", "watch", "create", ... or the lower-case method */
+        char *group, *version, *ns, *resource, *subresource, *name;
+        char **parts; /* from the resource on (or the special verb's rest) */
+};
+/* 0, or -EINVAL for an undecodable path. */
+int req_info_parse(const char *method, const char *path, const char *query, struct req_info *ret);
+void req_info_done(struct req_info *i);
+
+enum media_type { MEDIA_JSON, MEDIA_YAML };
+enum media_as { AS_ITSELF, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
+
+/* How the answer is to be encoded. */
+struct media {
+        enum media_type type;
+        enum media_as as;
+        bool pretty;
+};
+
+struct api_req {
+        struct kc_apiserver *server;
+        struct kc_http_req *http; /* owner */
+        struct req_info info;
+        const struct kc_resource *row;    /* NULL: not a resource that is served */
+        const struct kc_subresource *sub; /* NULL: none */
+        const struct kc_stored *stored;   /* NULL: virtual */
+        struct kc_user *user;
+        struct media media;
+        char **warnings;
+        char audit_id[KC_UUID_LEN];
+        kc_mono started;
+        bool mutating, long_running, inflight, dry_run;
+        atomic_int code;
+        atomic_size_t response_size;
+        struct kc_timer *timeout;
+        void (*job)(struct api_req *q);
+        /* A streamed answer's: called on the loop when the exchange is over. */
+        void (*on_closed)(void *arg);
+        void *on_closed_arg;
+};
+
+struct api_req *api_req_of(struct kc_http_req *http);
+
+/* fn(q) on a worker thread; 429 when there are too many waiting. The request is kept until fn has returned; a request
+ * that takes longer than --request-timeout is answered with 504 meanwhile. */
+void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q));
+
+/* Decoded query parameter; NULL when absent. Heap. */
+char *api_req_param(const struct api_req *q, const char *name);
+/* As Go's conversion of query parameters to bool: absent or "" is def, "false" and "0" are false, anything else true.
+ */
+bool api_req_param_bool(const struct api_req *q, const char *name, bool def);
+
+/* --- Answers; any thread. */
+void api_reply_bytes(struct api_req *q, int code, const char *content_type, struct kc_bytes *body);
+void api_reply_text(struct api_req *q, int code, const char *text);
+/* Encodes as negotiated. */
+void api_reply_json(struct api_req *q, int code, const struct json_object *tree);
+void api_reply_error(struct api_req *q, const struct kc_error *err);
+/* In the version that was asked for, as negotiated (Table, PartialObjectMetadata ...). */
+void api_reply_object(struct api_req *q, int code, const struct kc_object *obj);
+void api_reply_not_found_page(struct api_req *q); /* "404 page not found" */
+/* Headers that every answer has (strv of name, value), for streamed ones. Heap. */
+char **api_reply_headers(struct api_req *q, const char *content_type);
+const char *media_content_type(const struct media *m);
+/* Encodes a tree. */
+void media_write(const struct media *m, const struct json_object *tree, struct kc_buf *out);
+
+/* --- Negotiation. 406 if nothing fits. */
+int media_negotiate(struct api_req *q, bool watch, struct kc_error *err);
+/* Accept header names that group, version and kind: "application/json;g=..;v=..;as=..". */
+bool media_accepts_as(const char *accept, const char *group, const char *version, const char *as);

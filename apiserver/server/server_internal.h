@@ -1,0 +1,159 @@
+/* The apiserver's inside, shared by the sources of this part. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "admission/admission.h"
+#include "auth/authn.h"
+#include "auth/authz.h"
+#include "auth/satoken.h"
+#include "bootstrap/bootstrap.h"
+#include "daemon/health.h"
+#include "event/worker.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "registry/registry.h"
+#include "registry/strategy.h"
+#include "resources/resources.h"
+#include "server/documents.h"
+#include "server/request.h"
+#include "server/server.h"
+#include "storage/cache.h"
+#include "storage/compactor.h"
+#include "storage/store.h"
+
+enum {
+        API_MAX_BODY = 3 << 20,    /* upstream's MaxRequestBodyBytes */
+        API_GZIP_MIN = 128 << 10,  /* smaller answers are not compressed */
+        API_WORKERS_PER_CORE = 16, /* they wait for etcd most of the time */
+        API_WORKERS_MIN = 32,
+        API_QUEUE = 4096, /* requests waiting for a worker */
+        API_MAX_LOOPS = 64,
+};
+
+struct kc_apiserver {
+        const struct kc_apiserver_options *o;
+        struct kc_loop *loops[API_MAX_LOOPS]; /* 0: the main one */
+        size_t n_loops, n_started;
+        struct kc_loop *store_loop;
+        bool store_loop_started;
+        struct kc_store *store;
+        struct kc_cache *cache;
+        struct kc_compactor *compactor;
+        struct kc_resources *resources;
+        struct kc_authn *authn;
+        struct kc_authz *authz;
+        struct kc_satoken *satoken;
+        struct kc_admission *admission;
+        struct kc_registry *registry;
+        struct kc_bootstrap *bootstrap;
+        struct kc_pool *pool;
+        struct kc_tls_server *tls;
+        struct kc_http_server *http;
+        struct kc_http_client *kubelet_clients[API_MAX_LOOPS]; /* one for each loop */
+        struct kc_health *health;
+        struct documents *documents;
+        struct hook_check *hook_checks;
+        struct kc_timer *shutdown_timer;
+        bool draining, leaving; /* steps of the shutdown; on the first loop */
+        atomic_bool cache_stopped;
+        atomic_int inflight_readonly, inflight_mutating;
+        atomic_int health_store_errnum; /* of the last look at etcd; 0: well */
+        atomic_bool stopping;
+};
+
+/* --- server.c. On the request's loop: a request has ended, which a shutdown may wait for. */
+void server_request_ended(struct kc_apiserver *s);
+
+/* --- pipeline.c: the stages, and what runs them */
+
+enum stage_result { STAGE_NEXT, STAGE_ANSWERED };
+void pipeline_on_headers(struct kc_http_req *http, void *server);
+void pipeline_on_request(struct kc_http_req *http, void *server);
+void pipeline_on_too_large(struct kc_http_req *http, void *server);
+enum stage_result stage_request_info(struct api_req *q);
+enum stage_result stage_authenticate(struct api_req *q);
+enum stage_result stage_impersonate(struct api_req *q);
+enum stage_result stage_limit(struct api_req *q);
+enum stage_result stage_authorize(struct api_req *q);
+/* Gives back what stage_limit took. On the request's loop. */
+void stage_limit_release(struct api_req *q);
+/* The handler, when the body is in. */
+void dispatch(struct api_req *q);
+
+/* --- Handlers: on the request's loop, answer now or later. */
+bool nonresource_handle(struct api_req *q); /* false: no such path */
+void handle_get(struct api_req *q);
+void handle_list(struct api_req *q);
+void handle_watch(struct api_req *q);
+void handle_create(struct api_req *q);
+void handle_update(struct api_req *q);
+void handle_patch(struct api_req *q);
+void handle_delete(struct api_req *q);
+void handle_delete_collection(struct api_req *q);
+void handle_subresource(struct api_req *q); /* of other kinds than the resource's: scale, binding, eviction, token */
+void handle_log(struct api_req *q);
+void handle_review(struct api_req *q);
+void handle_bindings(struct api_req *q); /* POST .../bindings */
+
+/* --- write.c: what handlers of writes share. Worker threads. */
+
+/* The options of a write: query parameters, checked. */
+struct write_options {
+        enum { VALIDATE_WARN, VALIDATE_IGNORE, VALIDATE_STRICT } field_validation;
+        struct json_object *options; /* CreateOptions, UpdateOptions, PatchOptions */
+};
+int write_options_parse(struct api_req *q, const char *kind, struct write_options *ret, struct kc_error *err);
+void write_options_done(struct write_options *w);
+void write_ctx_init(struct api_req *q, struct kc_registry_ctx *ret);
+
+/* --- decode.c. Worker threads. */
+
+/* What a body is to be. */
+struct decode_target {
+        const struct kc_type *type;
+        const char *group, *version, *kind;
+        const struct kc_resource *row; /* for defaults that need more than the schema; NULL: none */
+};
+void decode_target_of(const struct api_req *q, struct decode_target *ret);
+/* The request's body, checked, defaulted; not yet in the storage version. Adds warnings. */
+int decode_body(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object **ret,
+    struct kc_error *err);
+/* The same for a tree that we made (a patched object); label of duplicates is not asked for. */
+int decode_tree(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object *tree,
+    struct kc_error *err);
+
+/* The body as a tree, neither checked nor defaulted; t is for messages. */
+int decode_untyped(struct api_req *q, const struct decode_target *t, struct json_object **ret, struct kc_error *err);
+
+/* --- convert.c: versions of one resource. Pure. */
+
+/* The tree in row's version becomes one in the storage version, and back. In place. */
+void convert_to_storage(const struct kc_resource *row, struct json_object *tree);
+void convert_from_storage(const struct kc_resource *row, struct json_object *tree);
+bool convert_needed(const struct kc_resource *row);
+/* The storage version's name of a selectable field; the name itself where they are the same. */
+const char *convert_field(const struct kc_resource *row, const char *field);
+
+/* --- table.c: Tables and PartialObjectMetadata. Pure. */
+struct json_object *partial_of(const struct json_object *obj);
+/* One row. include: "None", "Metadata" (default, NULL) or "Object". */
+struct json_object *table_row(
+    const struct kc_resource *row, const struct json_object *obj, const char *include, kc_time now);
+/* Transforms one object as the request asks. Takes the tree. */
+struct json_object *transform_object(struct api_req *q, struct json_object *take_tree);
+
+/* --- compress.c */
+bool compress_wanted(const struct api_req *q);
+struct kc_bytes *compress_bytes(const void *data, size_t len);
+struct compressor;
+struct compressor *compressor_new(void);
+/* Appends what has become of data to out; last: the end. */
+void compressor_add(struct compressor *c, const void *data, size_t len, bool last, struct kc_buf *out);
+void compressor_free(struct compressor *c);
+
+/* --- metrics.c */
+void metrics_init(struct kc_apiserver *s);
+void metrics_request_done(struct api_req *q);
+void metrics_long_running(struct api_req *q, int delta);
+void metrics_watch_event(const struct kc_resource *row, size_t bytes);

@@ -1,0 +1,256 @@
+/* WATCH: frames of the watch cache, encoded once for all watchers, written to a response without end. On the request's
+ * loop. A peer that does not read pauses its watch; the cache cuts it off when it has fallen behind too far. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/object.h"
+#include "api/table.h"
+#include "base/rand.h"
+#include "base/str.h"
+#include "server/list_options.h"
+
+enum { WATCH_QUEUED_MAX = 256 << 10 }; /* unread by the peer, before the watch pauses */
+
+struct watcher {
+        struct api_req *q; /* with a reference to its exchange */
+        struct list_options options;
+        struct kc_cache_watch *watch; /* NULL: not yet, or ended */
+        struct kc_timer *timeout;
+        char *api_version;
+        char *include; /* includeObject of a Table */
+        bool sent_columns;
+        bool started;
+};
+
+static void watcher_free(struct watcher *w)
+{
+        struct kc_http_req *http = w->q->http;
+        kc_http_on_drain(http, NULL, NULL);
+        w->q->on_closed = NULL;
+        if (w->watch)
+                kc_cache_watch_cancel(w->watch);
+        kc_timer_free(w->timeout);
+        list_options_done(&w->options);
+        kc_free(w->api_version);
+        kc_free(w->include);
+        if (w->started)
+                metrics_long_running(w->q, -1);
+        kc_free(w);
+        kc_http_req_unref(http);
+}
+
+/* --- encoding */
+
+static struct kc_bytes *frame_of(const char *type, const struct json_object *obj)
+{
+        struct kc_buf b = KC_BUF_INIT;
+        kc_buf_addf(&b, "{\"type\":\"%s\",\"object\":", type);
+        kc_json_write(&b, obj);
+        kc_buf_adds(&b, "}\n");
+        return kc_bytes_from_buf(&b);
+}
+
+static bool plain(const struct api_req *q)
+{
+        return q->media.as == AS_ITSELF && !convert_needed(q->row);
+}
+
+/* The object in the form that was asked for. Takes the tree. */
+static struct json_object *transform(const struct watcher *w, struct json_object *take_tree, bool columns)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = take_tree;
+        const struct api_req *q = w->q;
+        convert_from_storage(q->row, tree);
+        if (q->media.as == AS_PARTIAL)
+                return partial_of(tree);
+        if (q->media.as != AS_TABLE)
+                return KC_TAKE(tree);
+        struct json_object *t = kc_table_new(q->row);
+        if (!columns)
+                kc_json_set(t, "columnDefinitions", NULL);
+        kc_json_set_str(kc_json_ensure_obj(t, "metadata"), "resourceVersion", kc_meta_resource_version(tree));
+        kc_json_push(kc_json_ensure_arr(t, "rows"), table_row(q->row, tree, w->include, kc_clock_now(NULL)));
+        return t;
+}
+
+static struct kc_bytes *make_variant(const struct kc_cache_watch_event *ev, void *arg)
+{
+        const struct watcher *w = arg;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(ev->object);
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *tree = transform(w, kc_object_copy_json(obj), !w->sent_columns);
+        return frame_of(kc_watch_type_names[ev->type], tree);
+}
+
+/* An address that stands for the form: within the row of the resource, which no other form uses. */
+static const void *variant_of(const struct watcher *w)
+{
+        size_t include = kc_streq(w->include, "Object") ? 1 : kc_streq(w->include, "None") ? 2 : 0;
+        return (const char *)w->q->row + (size_t)w->q->media.as * 3 + include;
+}
+
+static struct kc_bytes *encode_bookmark(const struct watcher *w, const struct kc_cache_watch_event *ev)
+{
+        KC_CLEANUP(kc_bytes_unrefp)
+        struct kc_bytes *frame =
+            kc_cache_bookmark_frame(w->api_version, w->q->row->kind, ev->revision, ev->initial_end);
+        if (w->q->media.as == AS_ITSELF)
+                return KC_TAKE(frame);
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
+        if (kc_json_parse(kc_bytes_data(frame), kc_bytes_len(frame), NULL, &tree, NULL) < 0)
+                return KC_TAKE(frame);
+        /* A bookmark has no kind of its own to convert from. */
+        struct json_object *obj = kc_json_copy(kc_json_get(tree, "object"));
+        KC_CLEANUP(kc_json_freep) struct json_object *out = NULL;
+        if (w->q->media.as == AS_PARTIAL) {
+                out = partial_of(obj);
+                kc_json_free(obj);
+        } else {
+                out = transform(w, obj, !w->sent_columns);
+        }
+        return frame_of("BOOKMARK", out);
+}
+
+static struct kc_bytes *encode(struct watcher *w, const struct kc_cache_watch_event *ev)
+{
+        if (!ev->object)
+                return encode_bookmark(w, ev);
+        if (plain(w->q))
+                return kc_cache_watch_event_frame(ev);
+        /* The first Table of a watch has the columns, and only this watch has it. */
+        if (w->q->media.as == AS_TABLE && !w->sent_columns)
+                return make_variant(ev, w);
+        return kc_cache_watch_event_variant(ev, variant_of(w), make_variant, w);
+}
+
+/* --- the life of a watch */
+
+static void finish(struct watcher *w)
+{
+        kc_http_finish(w->q->http);
+        watcher_free(w);
+}
+
+static void on_event(struct kc_cache_watch *cw, const struct kc_cache_watch_event *ev, void *arg)
+{
+        struct watcher *w = arg;
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = encode(w, ev);
+        w->sent_columns = true;
+        metrics_watch_event(w->q->row, kc_bytes_len(frame));
+        if (kc_http_write(w->q->http, frame) < 0) {
+                /* The peer is gone, or has let megabytes pile up. */
+                kc_http_abort(w->q->http);
+                watcher_free(w);
+                return;
+        }
+        if (kc_http_queued(w->q->http) > WATCH_QUEUED_MAX)
+                kc_cache_watch_pause(cw, true);
+}
+
+static void on_end(struct kc_cache_watch *cw, const struct kc_error *err, void *arg)
+{
+        (void)cw; /* freed by the cache */
+        struct watcher *w = arg;
+        w->watch = NULL;
+        if (err) {
+                KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
+                KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = frame_of("ERROR", status);
+                (void)kc_http_write(w->q->http, frame); /* it ends here in any case */
+        }
+        finish(w);
+}
+
+static void on_drain(struct kc_http_req *http, void *arg)
+{
+        (void)http; /* the watch's own */
+        struct watcher *w = arg;
+        if (w->watch)
+                kc_cache_watch_pause(w->watch, false);
+}
+
+static void on_closed(void *arg)
+{
+        watcher_free(arg);
+}
+
+/* A watch does not last for ever: clients come back, to another apiserver maybe. */
+static void on_timeout(void *arg)
+{
+        struct watcher *w = arg;
+        struct api_req *q = w->q;
+        if (w->options.bookmarks)
+                kc_cache_watch_bookmark(w->watch);
+        /* The bookmark may have met a dead peer and freed the watcher. */
+        if (q->on_closed_arg == w && q->on_closed)
+                finish(w);
+}
+
+static int64_t timeout_of(const struct watcher *w)
+{
+        if (w->options.timeout_seconds > 0)
+                return w->options.timeout_seconds * KC_SEC;
+        int64_t min = w->q->server->o->min_request_timeout * KC_SEC;
+        return kc_jitter(min, 1.0);
+}
+
+static void respond(struct watcher *w)
+{
+        struct api_req *q = w->q;
+        KC_CLEANUP(kc_strv_freep) char **headers = api_reply_headers(q, "application/json");
+        atomic_store(&q->code, 200);
+        kc_http_start(q->http, 200, headers);
+        kc_http_on_drain(q->http, on_drain, w);
+        q->on_closed = on_closed;
+        q->on_closed_arg = w;
+        w->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, w);
+        kc_timer_arm(w->timeout, timeout_of(w));
+        w->started = true;
+        metrics_long_running(q, 1);
+}
+
+/* match gets the argument of the callbacks. */
+static bool match(const struct kc_cache_entry *e, void *arg)
+{
+        struct watcher *w = arg;
+        return list_options_match(e, &w->options);
+}
+
+static int start(struct watcher *w, struct kc_error *err)
+{
+        struct api_req *q = w->q;
+        const struct list_options *o = &w->options;
+        const char *trigger = NULL;
+        if (o->fields && strcmp(q->stored->row->resource, "pods") == 0)
+                trigger = kc_field_selector_requires(o->fields, "spec.nodeName");
+        const struct kc_cache_watch_opts wo = {
+            .loop = kc_http_req_loop(q->http),
+            .ns = o->ns,
+            .name = o->name,
+            .revision = o->watch_revision,
+            .initial_events = o->initial_events,
+            .bookmarks = o->bookmarks,
+            .match = list_options_matcher(o) ? match : NULL,
+            .trigger = trigger,
+        };
+        static const struct kc_cache_watch_cbs cbs = {.on_event = on_event, .on_end = on_end};
+        return kc_cache_watch(q->stored->cache, &wo, &cbs, w, &w->watch, err);
+}
+
+void handle_watch(struct api_req *q)
+{
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        struct watcher *w = KC_NEW(struct watcher);
+        w->q = q;
+        (void)kc_http_req_ref(q->http); /* watcher_free gives it back */
+        w->api_version = kc_api_version_join(q->row->group, q->row->version);
+        w->include = api_req_param(q, "includeObject");
+        int r = list_options_parse(q, true, &w->options, &err);
+        if (r == 0)
+                r = start(w, &err);
+        if (r < 0) {
+                api_reply_error(q, &err);
+                watcher_free(w);
+                return;
+        }
+        respond(w);
+}
