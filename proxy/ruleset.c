@@ -345,26 +345,38 @@ static void write_chains(const struct kc_ruleset *r, struct kc_buf *b, const str
                 chain_rules(r, b, kc_map_get(r->chains, sorted[i]));
 }
 
-static void delete_chains(const struct kc_ruleset *r, struct kc_buf *b)
+/* Names of the sets that these chains use. The cluster's and the node port's chain of a Service share theirs. */
+static struct kc_map *sets_of(const struct kc_ruleset *r, const struct kc_map *chains)
 {
+        struct kc_map *names = kc_map_new(NULL);
         size_t it = 0;
         const char *name;
         void *value;
 
-        while (kc_map_next(r->gone_chains, &it, &name, &value))
-                if (!strchr(name, '#') && !kc_map_has(r->chains, name))
-                        kc_buf_addf(b, "add chain %s kube-proxy %s\nflush chain %s kube-proxy %s\n", r->fam, name,
-                            r->fam, name);
-        it = 0;
-        while (kc_map_next(r->gone_chains, &it, &name, &value)) {
+        while (kc_map_next(chains, &it, &name, &value)) {
                 const struct chain *c = value;
-                if (kc_map_has(r->chains, name))
-                        continue;
-                if (!strchr(name, '#'))
-                        kc_buf_addf(b, "delete chain %s kube-proxy %s\n", r->fam, name);
                 for (size_t i = 0; c->def.set_names && c->def.set_names[i]; i++)
-                        kc_buf_addf(b, "delete set %s kube-proxy %s\n", r->fam, c->def.set_names[i]);
+                        kc_map_set(names, c->def.set_names[i], (void *)r);
         }
+        return names;
+}
+
+static void delete_chains(const struct kc_ruleset *r, struct kc_buf *b)
+{
+        KC_CLEANUP(kc_map_freep) struct kc_map *gone = sets_of(r, r->gone_chains), *used = sets_of(r, r->chains);
+        KC_CLEANUP(kc_strv_freep) char **chains = kc_map_sorted_keys(r->gone_chains), **sets = kc_map_sorted_keys(gone);
+
+        /* Emptied first: one may go to another. What has a '#' only holds sets. */
+        for (size_t i = 0; chains && chains[i]; i++)
+                if (!strchr(chains[i], '#') && !kc_map_has(r->chains, chains[i]))
+                        kc_buf_addf(b, "add chain %s kube-proxy %s\nflush chain %s kube-proxy %s\n", r->fam, chains[i],
+                            r->fam, chains[i]);
+        for (size_t i = 0; chains && chains[i]; i++)
+                if (!strchr(chains[i], '#') && !kc_map_has(r->chains, chains[i]))
+                        kc_buf_addf(b, "delete chain %s kube-proxy %s\n", r->fam, chains[i]);
+        for (size_t i = 0; sets && sets[i]; i++)
+                if (!kc_map_has(used, sets[i]))
+                        kc_buf_addf(b, "delete set %s kube-proxy %s\n", r->fam, sets[i]);
 }
 
 void kc_ruleset_changes(struct kc_ruleset *r, struct kc_buf *ret)
@@ -398,14 +410,16 @@ static void write_skeleton(const struct kc_ruleset *r, struct kc_buf *b)
                     b, "add map %s kube-proxy %s { type %s . inet_proto . inet_service : verdict; }\n", f, *m, addr);
         for (const char *const *m = (const char *const[]){"nodeports", "no-endpoint-nodeports", NULL}; *m; m++)
                 kc_buf_addf(b, "add map %s kube-proxy %s { type inet_proto . inet_service : verdict; }\n", f, *m);
+        /* typeof: a plain type has no name for what numgen gives. The data is any port: nft 1.0.6 cannot read back "th
+         * dport" beside "ip daddr". */
         for (const char *const *m = (const char *const[]){"endpoints", "local-endpoints", NULL}; *m; m++) {
                 kc_buf_addf(b,
                     "add map %s kube-proxy %s { typeof %s daddr . meta l4proto . th dport . numgen random mod 65536"
-                    " : %s daddr . th dport; }\n",
+                    " : %s daddr . tcp dport; }\n",
                     f, *m, f, f);
                 kc_buf_addf(b,
                     "add map %s kube-proxy nodeport-%s { typeof meta l4proto . th dport . numgen random mod 65536"
-                    " : %s daddr . th dport; }\n",
+                    " : %s daddr . tcp dport; }\n",
                     f, *m, f);
         }
         kc_buf_addf(b, "add set %s kube-proxy cluster-ips { type %s; }\n", f, addr);
