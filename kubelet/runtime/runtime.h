@@ -59,6 +59,8 @@ int kc_runtime_fetch(struct kc_runtime *r, const char *uid, const char *ns, cons
  * to the next, read by the status generator. */
 struct kc_start_reason {
         char *container, *reason, *message; /* "CrashLoopBackOff", "back-off 10s restarting failed container=..." */
+        kc_time not_before;                 /* no other try earlier, unless the container's spec changes; 0: any time */
+        uint32_t hash;                      /* of the spec that failed */
 };
 struct kc_pod_sync {
         struct kc_start_reason *reasons;
@@ -72,6 +74,7 @@ void kc_pod_sync_done(struct kc_pod_sync *s);
 const struct kc_start_reason *kc_pod_sync_reason(const struct kc_pod_sync *s, const char *container);
 /* reason NULL: the container has started, nothing is to be said. */
 void kc_pod_sync_set_reason(struct kc_pod_sync *s, const char *container, const char *reason, const char *message);
+void kc_pod_sync_delay(struct kc_pod_sync *s, const char *container, kc_time not_before, uint32_t hash);
 
 /* One step towards the spec. rt is what kc_runtime_fetch gave a moment ago. On error (sandbox creation; a message
  * for the log) the next sync comes after sync->retry_at. */

@@ -251,11 +251,29 @@ static int prepare(
         return res < 0 ? res : kc_sandbox_config_make(r, st->pod, attempt, &l->arena, &l->sandbox, err);
 }
 
-static void failed(struct step *st, const char *name, const char *reason, const char *message)
+/* The next try of this container: not with every event of the pod's other containers. */
+static void delay(struct step *st, const struct json_object *container)
 {
+        kc_time t = kc_clock_now(st->r->o.clock) + kc_jitter(RETRY_USEC, 0.5);
+        kc_pod_sync_delay(st->sync, kc_json_str(container, "name"), t, kc_container_hash(container));
+        retry_at(st->sync, t);
+}
+
+static bool delayed(struct step *st, const struct json_object *container)
+{
+        const struct kc_start_reason *why = kc_pod_sync_reason(st->sync, kc_json_str(container, "name"));
+        if (!why || why->not_before <= kc_clock_now(st->r->o.clock) || why->hash != kc_container_hash(container))
+                return false;
+        retry_at(st->sync, why->not_before);
+        return true;
+}
+
+static void failed(struct step *st, const struct json_object *container, const char *reason, const char *message)
+{
+        const char *name = kc_json_str(container, "name");
         kc_kubelet_event_pod(st->r->o.events, st->pod, name, KC_EVENT_WARNING, "Failed", "Error: %s", message);
         kc_pod_sync_set_reason(st->sync, name, reason, message);
-        retry_later(st);
+        delay(st, container);
 }
 
 /* True if the image is there; else the reason is set (or a pull is under way). */
@@ -272,7 +290,7 @@ static bool image_ready(struct step *st, const struct json_object *container, st
         if (image->retry_at)
                 retry_at(st->sync, image->retry_at);
         else
-                retry_later(st);
+                delay(st, container);
         return false;
 }
 
@@ -286,21 +304,21 @@ static void start_container(struct step *st, const struct json_object *container
         KC_CLEANUP(kc_freep) char *id = NULL;
         if (last && last->state == KC_STATE_RUNNING)
                 return; /* being killed; its end brings us here again */
-        if (in_crash_backoff(st, container, last) || !image_ready(st, container, &l.image))
+        if (delayed(st, container) || in_crash_backoff(st, container, last) || !image_ready(st, container, &l.image))
                 return;
         l.count = next_restart_count(st, container, last);
         if (prepare(st, container, attempt, &l, &err) < 0) {
-                failed(st, name, "CreateContainerConfigError", kc_error_message(&err));
+                failed(st, container, "CreateContainerConfigError", kc_error_message(&err));
                 return;
         }
         st->sync->changed = true;
         if (kc_cri_create_container(r->o.cri, st->sandbox_id, l.config, l.sandbox, &id, &err) < 0) {
-                failed(st, name, "CreateContainerError", kc_error_message(&err));
+                failed(st, container, "CreateContainerError", kc_error_message(&err));
                 return;
         }
         kc_kubelet_event_pod(r->o.events, st->pod, name, KC_EVENT_NORMAL, "Created", "Container created");
         if (kc_cri_start_container(r->o.cri, id, &err) < 0) {
-                failed(st, name, "RunContainerError", kc_error_message(&err));
+                failed(st, container, "RunContainerError", kc_error_message(&err));
                 return;
         }
         kc_kubelet_event_pod(r->o.events, st->pod, name, KC_EVENT_NORMAL, "Started", "Container started");

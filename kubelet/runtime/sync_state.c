@@ -40,6 +40,16 @@ void kc_pod_sync_set_reason(struct kc_pod_sync *s, const char *container, const 
                 *r = s->reasons[--s->n_reasons];
                 return;
         }
+        r->not_before = 0;
         kc_str_set(&r->reason, reason);
         kc_str_set(&r->message, message);
+}
+
+void kc_pod_sync_delay(struct kc_pod_sync *s, const char *container, kc_time not_before, uint32_t hash)
+{
+        struct kc_start_reason *r = (struct kc_start_reason *)kc_pod_sync_reason(s, container);
+        if (!r)
+                return;
+        r->not_before = not_before;
+        r->hash = hash;
 }
