@@ -223,7 +223,8 @@ struct kc_cache_watch_cbs {
         /* May pause or cancel the watch. */
         void (*on_event)(struct kc_cache_watch *w, const struct kc_cache_watch_event *ev, void *arg);
         /* Last callback, the watch is freed after it; never within kc_cache_watch nor after kc_cache_watch_cancel. err
-         * is what the client is to be told in an ERROR event (410 Expired, 504 Timeout ...). */
+         * is what the client is to be told in an ERROR event (410 Expired, 504 Timeout ...); NULL: nothing, the
+         * resource is not served any more or the cache stops. */
         void (*on_end)(struct kc_cache_watch *w, const struct kc_error *err, void *arg);
 };
 

@@ -24,7 +24,8 @@ enum {
         CACHE_LOAD_QUEUE = 10000,
         CACHE_RETRY_MS = 250, /* first pause before trying again, doubled up to: */
         CACHE_RETRY_MAX_MS = 4000,
-        CACHE_TICK_MS = 100, /* how often pending waits are looked at */
+        CACHE_TICK_MS = 100,        /* how often pending waits are looked at */
+        CACHE_BACKLOG_MAX = 100000, /* events of one resource while it loads; beyond, it loads again */
 };
 
 /* --- entry.c */
@@ -120,7 +121,7 @@ struct kc_cache_resource {
         atomic_bool loaded;                        /* written under lock */
 
         /* The storage loop's: */
-        bool loading, load_in_flight;
+        bool loading, load_in_flight, overflowed;
         int64_t load_floor; /* events up to it are in what was loaded */
         struct backlog_event *backlog;
         size_t n_backlog, backlog_cap;
@@ -145,7 +146,8 @@ void cache_resource_push(
     struct kc_cache_resource *r, struct kc_cache_entry *take_entry, const char *key, int64_t revision);
 void cache_resource_apply(struct kc_cache_resource *r);
 void cache_resource_unload(struct kc_cache_resource *r);
-void cache_resource_install(
+/* -EAGAIN: more has happened meanwhile than was kept. Takes the entries in any case. */
+int cache_resource_install(
     struct kc_cache_resource *r, struct kc_cache_entry **take_entries, size_t n, int64_t revision);
 void cache_resource_kill(struct kc_cache_resource *r);
 

@@ -157,12 +157,16 @@ static void push(struct backlog_event **v, size_t *n, size_t *cap, struct kc_cac
 void cache_resource_push(
     struct kc_cache_resource *r, struct kc_cache_entry *take_entry, const char *key, int64_t revision)
 {
-        if (r->loading)
-                push(&r->backlog, &r->n_backlog, &r->backlog_cap, take_entry, key, revision);
-        else if (revision > r->load_floor)
-                push(&r->pending, &r->n_pending, &r->pending_cap, take_entry, key, revision);
-        else
+        if (r->loading && r->n_backlog == CACHE_BACKLOG_MAX) {
+                r->overflowed = true;
                 kc_cache_entry_unref(take_entry);
+        } else if (r->loading) {
+                push(&r->backlog, &r->n_backlog, &r->backlog_cap, take_entry, key, revision);
+        } else if (revision > r->load_floor) {
+                push(&r->pending, &r->n_pending, &r->pending_cap, take_entry, key, revision);
+        } else {
+                kc_cache_entry_unref(take_entry);
+        }
 }
 
 /* Under the lock. */
@@ -195,6 +199,7 @@ void cache_resource_unload(struct kc_cache_resource *r)
         drop_events(&r->backlog, &r->n_backlog);
         drop_events(&r->pending, &r->n_pending);
         r->loading = true;
+        r->overflowed = false;
         pthread_rwlock_wrlock(&r->lock);
         r->loaded = false;
         drop_snapshots(r);
@@ -203,10 +208,16 @@ void cache_resource_unload(struct kc_cache_resource *r)
         pthread_rwlock_unlock(&r->lock);
 }
 
-void cache_resource_install(
+int cache_resource_install(
     struct kc_cache_resource *r, struct kc_cache_entry **take_entries, size_t n, int64_t revision)
 {
         struct index_root *index = index_from_sorted(take_entries, n), *old;
+        if (r->overflowed) {
+                index_unref(index);
+                drop_events(&r->backlog, &r->n_backlog);
+                r->overflowed = false;
+                return -EAGAIN;
+        }
         kc_mono now = kc_clock_mono(r->cache->clock);
         pthread_rwlock_wrlock(&r->lock);
         old = r->index;
@@ -223,6 +234,7 @@ void cache_resource_install(
         r->loading = false;
         drop_events(&r->backlog, &r->n_backlog);
         index_unref(old);
+        return 0;
 }
 
 void cache_resource_kill(struct kc_cache_resource *r)

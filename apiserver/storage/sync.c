@@ -123,6 +123,20 @@ static void retry_later(struct kc_cache *c)
         c->sync.retry_ms = KC_MIN(c->sync.retry_ms * 2, (int)CACHE_RETRY_MAX_MS);
 }
 
+static void install(struct load *l)
+{
+        struct kc_cache *c = l->cache;
+        size_t n = l->n;
+        l->n = 0; /* taken */
+        if (cache_resource_install(l->resource, l->v, n, l->revision) < 0) {
+                sync_load(c, l->resource);
+                return;
+        }
+        kc_log_v(2, "Loaded", "resource", l->resource->name, "revision", kc_log_i64(l->revision));
+        check_ready(c);
+        waits_advance(c);
+}
+
 static void load_done(void *arg)
 {
         struct load *l = arg;
@@ -137,11 +151,7 @@ static void load_done(void *arg)
                 kc_log_error(&l->error, "Cannot load a resource, retrying", "resource", r->name);
                 retry_later(c);
         } else {
-                cache_resource_install(r, l->v, l->n, l->revision);
-                l->n = 0;
-                kc_log_v(2, "Loaded", "resource", r->name, "revision", kc_log_i64(l->revision));
-                check_ready(c);
-                waits_advance(c);
+                install(l);
         }
         free_load(l);
         cache_release(c);

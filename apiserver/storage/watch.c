@@ -202,13 +202,6 @@ static void watch_end_expired(struct kc_cache_watch *w, int64_t floor)
         watch_end(w, &err);
 }
 
-static void watch_end_closed(struct kc_cache_watch *w)
-{
-        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        kc_error_set_api(&err, 503, KC_REASON_SERVICE_UNAVAILABLE, "%s is not served any more", w->hub->r->name);
-        watch_end(w, &err);
-}
-
 void kc_cache_watch_cancel(struct kc_cache_watch *w)
 {
         if (!w->dead)
@@ -356,7 +349,7 @@ static void end_if_lost(struct kc_cache_watch *w, void *arg)
 {
         const struct batch *b = arg;
         if (b->dead)
-                watch_end_closed(w);
+                watch_end(w, NULL);
         else if (w->state == LIVE && KC_MAX(w->next, w->hub->next) < b->first)
                 watch_end_expired(w, b->floor);
 }

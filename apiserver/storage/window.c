@@ -2,6 +2,7 @@
  *
  * It holds what clients need to resume: as upstream does, it doubles when it is full of events younger than 75 seconds,
  * and halves when all events of its last quarter have grown old. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -9,6 +10,7 @@
 
 struct kc_cache_event *window_at(const struct window *w, uint64_t seq)
 {
+        assert(w->cap > 0);
         return w->ring[seq % w->cap];
 }
 

@@ -126,7 +126,7 @@ static void audit_end(struct kc_cache_watch *watch, const struct kc_error *err, 
         (void)watch;
         pthread_mutex_lock(&a->lock);
         a->ended++;
-        a->code = err->code;
+        a->code = err ? err->code : 0;
         a->w = NULL;
         pthread_cond_broadcast(&a->cond);
         pthread_mutex_unlock(&a->lock);

@@ -184,8 +184,8 @@ static KC_UNUSED void watcher_end(struct kc_cache_watch *watch, const struct kc_
         (void)watch;
         pthread_mutex_lock(&w->lock);
         w->ended++;
-        w->code = err->code;
-        w->message = kc_strdup(err->message);
+        w->code = err ? err->code : 0;
+        w->message = err ? kc_strdup(err->message) : NULL;
         w->w = NULL;
         pthread_cond_broadcast(&w->cond);
         pthread_mutex_unlock(&w->lock);
