@@ -339,6 +339,16 @@ int kc_kubelet_config_parse(int argc, char **argv, struct kc_kubelet_config *ret
         return check(c, err);
 }
 
+/* "k=v" (eviction thresholds: "k<v") as an object. */
+static void set_map(struct json_object *o, char *const *v)
+{
+        for (; v && *v; v++) {
+                size_t len = strcspn(*v, "=<");
+                KC_CLEANUP(kc_freep) char *key = kc_strndup(*v, len);
+                kc_json_set_str(o, key, (*v)[len] ? *v + len + 1 : "");
+        }
+}
+
 struct json_object *kc_kubelet_config_json(const struct kc_kubelet_config *c)
 {
         struct json_object *o =
@@ -363,6 +373,8 @@ struct json_object *kc_kubelet_config_json(const struct kc_kubelet_config *c)
                         kc_json_set_int(parent, key, (int64_t) * (const double *)p);
                 else if (s->kind == KC_FLAG_DURATION)
                         kc_json_set_str(parent, key, kc_duration_format(*(const int64_t *)p, buf));
+                else if (s->kind == KC_FLAG_MAP)
+                        set_map(kc_json_ensure_obj(parent, key), *(char **const *)p);
                 else
                         for (char **v = *(char **const *)p; v && *v; v++)
                                 kc_json_push_str(kc_json_ensure_arr(parent, key), *v);

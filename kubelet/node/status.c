@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kubelet/node/node_internal.h"
+#include "kubelet/pod/pod.h"
 
 enum { MAX_IMAGES = 50, MAX_IMAGE_NAMES = 5 };
 #define IMAGES_EVERY (60 * KC_SEC)
@@ -135,7 +136,7 @@ bool kc_node_status_changed(const struct json_object *old, const struct json_obj
 {
         KC_CLEANUP(kc_json_freep) struct json_object *a = without_heartbeats(old);
         KC_CLEANUP(kc_json_freep) struct json_object *b = without_heartbeats(status);
-        return !kc_json_equal(a, b);
+        return !kc_status_equal(a, b);
 }
 
 struct json_object *kc_node_status_patch(const struct json_object *old, const struct json_object *status)

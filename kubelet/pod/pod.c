@@ -125,6 +125,48 @@ uint32_t kc_container_hash(const struct json_object *container)
         return hash;
 }
 
+static bool is_empty(const struct json_object *o)
+{
+        if (!o)
+                return true;
+        const char *str = kc_json_as_str(o);
+        if (str)
+                return *str == '\0';
+        if (kc_json_is_arr(o))
+                return kc_json_len(o) == 0;
+        return kc_json_is_obj(o) && kc_json_n_keys(o) == 0;
+}
+
+/* A copy without empty values, from the leaves up. */
+static struct json_object *pruned(const struct json_object *o)
+{
+        if (kc_json_is_arr(o)) {
+                struct json_object *list = json_object_new_array();
+                for (size_t i = 0; i < kc_json_len(o); i++)
+                        kc_json_push(list, pruned(kc_json_idx(o, i)));
+                return list;
+        }
+        if (!kc_json_is_obj(o))
+                return o ? kc_json_copy(o) : NULL;
+        struct json_object *copy = json_object_new_object();
+        KC_JSON_FOREACH(o, key, value)
+        {
+                struct json_object *v = pruned(value);
+                if (is_empty(v))
+                        kc_json_free(v);
+                else
+                        kc_json_set(copy, key, v);
+        }
+        return copy;
+}
+
+bool kc_status_equal(const struct json_object *a, const struct json_object *b)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *x = pruned(a);
+        KC_CLEANUP(kc_json_freep) struct json_object *y = pruned(b);
+        return kc_json_equal(x, y);
+}
+
 char *kc_pod_dir(const char *root, const char *uid)
 {
         return kc_asprintf("%s/pods/%s", root, uid);

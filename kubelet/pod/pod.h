@@ -35,6 +35,9 @@ char *kc_pod_container_field_path(const struct json_object *pod, const char *nam
  * kubelet: kept in an annotation of the runtime's container. Covers what upstream hashes: name and image. */
 uint32_t kc_container_hash(const struct json_object *container);
 
+/* Equal but for nulls and empty strings, objects and lists, which the API may leave out. */
+bool kc_status_equal(const struct json_object *a, const struct json_object *b);
+
 /* --- Directories, all heap. root is --root-dir, logs the pod log directory ("/var/log/pods"). */
 char *kc_pod_dir(const char *root, const char *uid); /* <root>/pods/<uid> */
 char *kc_pod_volume_dir(const char *root, const char *uid, const char *plugin, const char *volume);

@@ -74,7 +74,7 @@ struct json_object *kc_status_patch(const struct json_object *api, const struct 
                 kc_json_del(from, foreign[i]);
                 kc_json_del(to, foreign[i]);
         }
-        struct json_object *patch = kc_patch_merge_diff(from, to);
+        struct json_object *patch = kc_status_equal(from, to) ? NULL : kc_patch_merge_diff(from, to);
         struct json_object *conditions =
             conditions_patch(kc_json_get(api, "conditions"), kc_json_get(ours, "conditions"));
         if (!patch && !conditions)
