@@ -12,7 +12,6 @@
 enum {
         DEFAULT_CONNECT_TIMEOUT_MS = 10000,
         MAX_IDLE_CONNECTIONS = 64,
-        MAX_STREAMS = 1000, /* the server's own limit comes first */
 };
 
 struct watched {
@@ -122,8 +121,7 @@ static int set_up_multi(void *arg)
         curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-        curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-        curl_multi_setopt(c->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)MAX_STREAMS);
+        curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
         curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
         return 0;
 }

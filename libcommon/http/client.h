@@ -1,4 +1,5 @@
-/* HTTP client on libcurl (HTTP/2 where TLS offers it, connections shared and multiplexed), driven by a loop. */
+/* HTTP client on libcurl, driven by a loop. HTTP/1.1: a call has its connection for itself, connections are kept for
+ * later calls. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +21,6 @@ struct kc_http_client_opts {
         const char *proxy_url;
         const char *unix_path; /* connect here whatever the URL's host is */
         const char *user_agent;
-        bool http1_only;
         int connect_timeout_ms; /* 0: 10000 */
         size_t max_response;    /* of buffered bodies; 0: 64 MiB */
 };

@@ -113,7 +113,7 @@ static void end_now(void *arg)
         http_call_unref(call);
 }
 
-/* Not through a return value to libcurl: see flush_connection. */
+/* Not from inside libcurl, which cannot take a transfer out there. */
 static void end_soon(struct kc_http_call *call, int errnum, const char *text)
 {
         kc_error_set(&call->failure, errnum, "%s", text);
@@ -261,17 +261,17 @@ static void set_tls(CURL *e, const struct kc_http_client_opts *o)
                 curl_easy_setopt(e, CURLOPT_SSLKEY, o->key_file);
 }
 
-static void set_connection(CURL *e, const struct kc_http_client *c, bool is_https)
+static void set_connection(CURL *e, const struct kc_http_client *c)
 {
         const struct kc_http_client_opts *o = &c->opts;
         curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-        curl_easy_setopt(
-            e, CURLOPT_HTTP_VERSION, (long)(o->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
-        /* Wait for a connection that is being made, rather than make one for each request. Without TLS nothing would
-         * tell that it cannot be shared: requests behind a watch would wait for its end. */
-        curl_easy_setopt(e, CURLOPT_PIPEWAIT, o->http1_only || !is_https ? 0L : 1L);
+        /* Not HTTP/2: the libcurl of Debian 12 (7.88.1) loses track of transfers that share a connection. With 20
+         * watches and 50 requests beside them some never end: bytes that it could not send at once wait in its own
+         * buffer, and bytes that it has received for one transfer while it reads for another, until something else
+         * happens on the connection; a transfer that is taken out early stays open at the server (curl issue 17611). */
+        curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
         curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE);
@@ -296,7 +296,6 @@ static kc_mono due_time(const struct kc_http_call *call)
         return !end || (idle && idle < end) ? idle : end;
 }
 
-/* Timeouts are ours and not libcurl's: see flush_connection. */
 static void on_timer(void *arg)
 {
         struct kc_http_call *call = arg;
@@ -337,7 +336,7 @@ int http_call_prepare(struct kc_http_call *call, struct kc_error *err)
                 curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
                 curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)HTTP_CLIENT_MAX_REDIRECTS);
         }
-        set_connection(e, c, strncasecmp(call->opts.url, "https:", 6) == 0);
+        set_connection(e, c);
         set_tls(e, &c->opts);
         set_method(call);
         set_headers(call);
@@ -409,68 +408,9 @@ static void find_error(struct kc_http_call *call, CURLcode result, const struct 
         describe(call, err);
 }
 
-/* A kept connection that the server has closed meanwhile shows only when it is used; libcurl itself tries again with
- * HTTP/1, but not with HTTP/2. As Go, only what may be done twice is. */
-static bool retry_on_new_connection(struct kc_http_call *call, CURLcode result)
-{
-        bool lost = result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM || result == CURLE_SEND_ERROR ||
-                    result == CURLE_RECV_ERROR || result == CURLE_GOT_NOTHING || result == CURLE_PARTIAL_FILE;
-        bool safe = kc_streq(call->opts.method, "GET") || kc_streq(call->opts.method, "HEAD");
-        long connects = 1;
-        if (!lost || !safe || call->retried || call->code || call->headers || atomic_load(&call->cancelled))
-                return false;
-        curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects);
-        if (connects > 0)
-                return false;
-        call->retried = true;
-        call->detail[0] = '\0';
-        curl_multi_remove_handle(call->client->multi, call->easy);
-        curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
-        return curl_multi_add_handle(call->client->multi, call->easy) == CURLM_OK;
-}
-
-/* What tells connections apart; 0: not connected, or a unix socket (HTTP/1 only). */
-static long local_port_of(struct kc_http_call *call)
-{
-        long port = 0;
-        curl_easy_getinfo(call->easy, CURLINFO_LOCAL_PORT, &port);
-        return port;
-}
-
-/* libcurl 7.88 and later leave the RST_STREAM of a transfer that is taken out early in nghttp2's queue until there is
- * other traffic on the connection, so the server would go on with a watch that nobody reads. Pausing a neighbour on the
- * same connection and letting it go on makes libcurl send what is queued. */
-static void flush_connection(struct kc_http_client *c, long local_port)
-{
-        KC_LIST_FOREACH(&c->calls, call, struct kc_http_call, node)
-        {
-                if (!call->easy || !call->code || local_port_of(call) != local_port)
-                        continue;
-                curl_easy_pause(call->easy, CURLPAUSE_RECV);
-                curl_easy_pause(call->easy, CURLPAUSE_CONT);
-                return;
-        }
-}
-
-static void take_out(struct kc_http_call *call, bool early)
-{
-        struct kc_http_client *c = call->client;
-        long port = 0;
-        if (early) {
-                port = local_port_of(call);
-                /* If it is alone on its connection, that is closed. */
-                curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
-        }
-        curl_multi_remove_handle(c->multi, call->easy);
-        curl_easy_cleanup(call->easy);
-        call->easy = NULL;
-        if (port)
-                flush_connection(c, port);
-}
-
 void http_call_finish(struct kc_http_call *call, CURLcode result, const struct kc_error *given)
 {
-        if (call->done || (!given && retry_on_new_connection(call, result)))
+        if (call->done)
                 return;
         struct kc_error err = KC_ERROR_INIT;
         find_error(call, result, given, &err);
@@ -478,8 +418,11 @@ void http_call_finish(struct kc_http_call *call, CURLcode result, const struct k
         kc_list_remove(&call->node);
         kc_timer_free(call->timer);
         call->timer = NULL;
-        if (call->easy)
-                take_out(call, err.errnum != 0);
+        if (call->easy) {
+                curl_multi_remove_handle(call->client->multi, call->easy);
+                curl_easy_cleanup(call->easy);
+        }
+        call->easy = NULL;
         curl_slist_free_all(call->request_headers);
         curl_slist_free_all(call->connect_to);
         call->request_headers = call->connect_to = NULL;

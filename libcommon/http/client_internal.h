@@ -45,7 +45,7 @@ struct kc_http_call {
         struct kc_buf body;
         char **headers; /* alternating */
         int code;       /* of the response whose headers are complete */
-        bool done, retried;
+        bool done;
         struct kc_error failure; /* why it ends soon; errnum 0: it does not */
         struct kc_timer *timer;
         kc_mono started, last_byte;
