@@ -15,7 +15,7 @@
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
 
-enum { POOL_THREADS = 128, POOL_QUEUE = 100000, STATUS_WORKERS = 4 };
+enum { POOL_THREADS = 256, POOL_QUEUE = 100000, STATUS_WORKERS = 4 };
 
 /* --- Who we are */
 
@@ -260,7 +260,6 @@ static int make_api(struct kc_kubelet *k, struct kc_error *err)
 static int make_node(struct kc_kubelet *k, struct kc_error *err)
 {
         const struct kc_kubelet_config *c = k->config;
-        KC_CLEANUP(kc_freep) char *hostname = node_name_of(c);
         struct kc_node_opts o = {.loop = k->loop,
             .pool = k->pool,
             .cri = k->cri,

@@ -38,10 +38,12 @@ void kc_kubelet_event_pod(struct kc_kubelet_events *e, const struct json_object 
         KC_CLEANUP(kc_freep) char *message = kc_vasprintf(fmt, ap);
         va_end(ap);
         KC_CLEANUP(kc_freep) char *path = container ? kc_pod_container_field_path(pod, container) : NULL;
-        kc_log_v(2, "Event occurred", "pod", kc_log_fmt("%s/%s", kc_meta_namespace(pod) ?: "", kc_meta_name(pod)),
-            "fieldPath", path, "type", type, "reason", reason, "message", message);
-        if (!e->recorder)
+        if (!e->recorder) {
+                kc_log_v(2, "Event occurred", "pod",
+                    kc_log_fmt("%s/%s", kc_meta_namespace(pod) ?: "", kc_meta_name(pod)), "fieldPath", path, "type",
+                    type, "reason", reason, "message", message);
                 return;
+        }
         if (path)
                 kc_recorder_event_at(e->recorder, &KC_PODS, pod, path, type, reason, "%s", message);
         else

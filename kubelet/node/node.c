@@ -9,6 +9,7 @@
 
 #define FIRST_TICKS_USEC (200 * KC_MSEC) /* until the node was ready once */
 #define NOT_READY_USEC (1 * KC_SEC)
+#define RETRY_MAX_USEC (7 * KC_SEC)
 
 void kc_runtime_look_done(struct kc_runtime_look *l)
 {
@@ -257,6 +258,10 @@ static void rearm(void *arg)
         KC_CLEANUP(kc_object_unrefp) struct kc_object *node = kc_node_object(n);
         bool ready = node && kc_condition_is_true(kc_json_get(kc_object_json(node), "status"), "Ready");
         n->ready_once |= ready;
+        if (n->failures > 0) {
+                kc_timer_arm(n->timer, KC_MIN(FIRST_TICKS_USEC << KC_MIN(n->failures, 8), RETRY_MAX_USEC));
+                return;
+        }
         kc_timer_arm(n->timer, ready           ? kc_jitter(n->o.update_usec, 0.04)
                                : n->ready_once ? NOT_READY_USEC
                                                : FIRST_TICKS_USEC);
@@ -276,6 +281,7 @@ static void tick(void *arg)
                 report_standalone(n, &look, &pressure, not_ready);
         if (r == 0)
                 r = write_cni(n, &err);
+        n->failures = r < 0 ? n->failures + 1 : 0;
         if (r < 0)
                 kc_log_error(&err, "Unable to report the node, retrying", "node", n->o.name);
         kc_error_done(&err);

@@ -21,6 +21,7 @@ struct kc_node {
         atomic_bool ticking, renewing, stopped;
         /* the tick's own */
         bool registered, started_event, ready_once;
+        int failures;               /* of reporting, in a row */
         kc_time reported_at;        /* last status write */
         struct json_object *lease;  /* as the API has it; the renewal's own */
         struct json_object *images; /* status.images, refreshed when due */

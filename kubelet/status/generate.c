@@ -98,8 +98,22 @@ static enum kc_probe_result probe(
         return in->probe ? in->probe(in->probe_arg, kind, c->id) : KC_PROBE_UNKNOWN;
 }
 
+/* A probe's verdict. Before its first one (restart of the kubelet), what the last status said of this very instance. */
+static bool passed(const struct kc_status_input *in, const struct json_object *container, enum kc_probe_kind kind,
+    const struct kc_rt_container *c, const struct json_object *old)
+{
+        bool startup = kind == KC_PROBE_STARTUP;
+        if (!kc_json_get(container, startup ? "startupProbe" : "readinessProbe"))
+                return true;
+        enum kc_probe_result result = probe(in, kind, c);
+        if (result != KC_PROBE_UNKNOWN)
+                return result == KC_PROBE_SUCCESS;
+        KC_CLEANUP(kc_freep) char *id = container_id(in, c);
+        return kc_streq(kc_json_str(old, "containerID"), id) && kc_json_bool(old, startup ? "started" : "ready", false);
+}
+
 static void set_readiness(struct json_object *s, const struct kc_status_input *in, const struct json_object *container,
-    bool init, const struct kc_rt_container *c)
+    bool init, const struct kc_rt_container *c, const struct json_object *old)
 {
         bool sidecar = kc_container_is_sidecar(container);
         bool running = c->state == KC_STATE_RUNNING;
@@ -108,12 +122,9 @@ static void set_readiness(struct json_object *s, const struct kc_status_input *i
                 kc_json_set_bool(s, "started", running);
                 return;
         }
-        bool started =
-            running && (!kc_json_get(container, "startupProbe") || probe(in, KC_PROBE_STARTUP, c) == KC_PROBE_SUCCESS);
-        bool ready = started && (!kc_json_get(container, "readinessProbe") ||
-                                    probe(in, KC_PROBE_READINESS, c) == KC_PROBE_SUCCESS);
+        bool started = running && passed(in, container, KC_PROBE_STARTUP, c, old);
         kc_json_set_bool(s, "started", started);
-        kc_json_set_bool(s, "ready", ready);
+        kc_json_set_bool(s, "ready", started && passed(in, container, KC_PROBE_READINESS, c, old));
 }
 
 static void set_resources(struct json_object *s, const struct json_object *container)
@@ -182,7 +193,7 @@ static struct json_object *status_of(
                 kc_json_set(s, "lastState", kc_json_copy(last));
         else
                 kc_json_set(s, "lastState", json_object_new_object());
-        set_readiness(s, in, container, init, c);
+        set_readiness(s, in, container, init, c, old);
         return s;
 }
 
