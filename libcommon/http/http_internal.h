@@ -28,8 +28,8 @@ enum {
         /* Body received after the answer before the stream is reset (RFC 9113, 8.1). At once would be allowed, but curl
          * 7.88 then loses the answer. */
         HTTP_H2_DISCARD_MAX = 1024 * 1024,
-        HTTP_H2_RESET_BURST = 1000, /* resets by the peer at once (watches that end together) */
-        HTTP_H2_RESET_RATE = 50,    /* a second, in the long run */
+        HTTP_H2_RESET_BURST = 900, /* resets by the peer at once (watches that end together) */
+        HTTP_H2_RESET_RATE = 30,   /* a second, in the long run; both below nghttp2's own limits */
         HTTP_ACCEPT_BATCH = 64,
         HTTP_SNIFF_LEN = 4,
 };
