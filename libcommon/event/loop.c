@@ -219,16 +219,22 @@ static void free_signals(struct kc_loop *l)
         pthread_mutex_unlock(&signals_lock);
 }
 
+void kc_loop_flush(struct kc_loop *l)
+{
+        bool more = true;
+        assert(kc_loop_in_thread(l));
+        while (more) {
+                more = run_posted(l);
+                more = run_deferred(l) || more;
+        }
+}
+
 void kc_loop_free(struct kc_loop *l)
 {
         if (!l)
                 return;
         assert(kc_loop_in_thread(l) && !l->has_thread);
-        bool more = true;
-        while (more) {
-                more = run_posted(l);
-                more = run_deferred(l) || more;
-        }
+        kc_loop_flush(l);
         free_signals(l);
         if (l->wake_event)
                 event_free(l->wake_event);

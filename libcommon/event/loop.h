@@ -23,6 +23,9 @@ KC_DEFINE_CLEANUP(struct kc_loop *, kc_loop_free)
 int kc_loop_run(struct kc_loop *l, struct kc_error *err);
 /* Any thread. */
 void kc_loop_stop(struct kc_loop *l);
+/* Runs what has been posted and deferred, without waiting for more: after kc_loop_run has returned, before what those
+ * tasks use is freed. */
+void kc_loop_flush(struct kc_loop *l);
 /* Runs the loop on a thread of its own until kc_loop_stop; kc_loop_join waits for its end. */
 int kc_loop_start_thread(struct kc_loop *l, struct kc_error *err);
 void kc_loop_join(struct kc_loop *l);

@@ -132,7 +132,9 @@ int kc_pool_submit(struct kc_pool *p, kc_work_fn fn, void *arg)
         int r = 0;
         pthread_mutex_lock(&p->lock);
         size_t takers = (size_t)p->idle;
-        if (p->queued >= takers) {
+        if (p->closing) {
+                r = -ESHUTDOWN;
+        } else if (p->queued >= takers) {
                 /* Nobody is free for it: one more thread, or a place in the queue. */
                 bool started = p->threads < p->max_threads && add_thread(p) == 0;
                 if (!started && (p->threads == 0 || p->queued - takers >= p->max_queue))
@@ -157,10 +159,8 @@ size_t kc_pool_load(struct kc_pool *p)
         return load;
 }
 
-void kc_pool_free(struct kc_pool *p)
+void kc_pool_close(struct kc_pool *p)
 {
-        if (!p)
-                return;
         pthread_mutex_lock(&p->lock);
         p->closing = true;
         pthread_cond_broadcast(&p->work_cond);
@@ -168,9 +168,17 @@ void kc_pool_free(struct kc_pool *p)
                 pthread_cond_wait(&p->ended_cond, &p->lock);
         bool join = p->has_ended;
         pthread_t last = p->ended;
+        p->has_ended = false;
         pthread_mutex_unlock(&p->lock);
         if (join)
                 pthread_join(last, NULL);
+}
+
+void kc_pool_free(struct kc_pool *p)
+{
+        if (!p)
+                return;
+        kc_pool_close(p);
         pthread_cond_destroy(&p->work_cond);
         pthread_cond_destroy(&p->ended_cond);
         pthread_mutex_destroy(&p->lock);
