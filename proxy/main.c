@@ -9,6 +9,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/nft.h"
 #include "proxy/options.h"
 #include "proxy/proxier.h"
 
@@ -108,7 +109,7 @@ static int start(struct app *a, struct kc_error *err)
 {
         int rc = kc_loop_new("kube-proxy", &a->loop, err);
         if (rc == 0) {
-                a->pool = kc_pool_new("worker", 2, 64);
+                a->pool = kc_pool_new(KC_NFT_THREAD_NAME, 2, 64);
                 a->health = kc_health_new();
                 rc = connect_api(a, err);
         }

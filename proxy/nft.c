@@ -1,5 +1,5 @@
 /* Runs transactions with libnftables and listens for other programs' changes on an nfnetlink socket (libmnl). The
- * kernel names the process behind each generation (NFTA_GEN_PROC_PID), which tells our own changes from others'. */
+ * kernel names the thread behind each generation, which tells our own changes from others'. */
 #include "proxy/nft.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -65,13 +64,16 @@ static bool is_our_table(const struct nlmsghdr *h, uint16_t table_attr)
         return false;
 }
 
-static uint32_t generation_pid(const struct nlmsghdr *h)
+/* Our own changes: the kernel tells the name of the thread that made them, and our pool's threads bear ours. (Its
+ * number would be one of another PID namespace in a container.) */
+static bool is_ours(const struct nlmsghdr *h)
 {
         const struct nlattr *a;
-        mnl_attr_for_each(a, h,
-            sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID &&
-                                         mnl_attr_validate(a, MNL_TYPE_U32) >= 0) return ntohl(mnl_attr_get_u32(a));
-        return 0;
+        mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) == NFTA_GEN_PROC_NAME &&
+                                                             mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >=
+                                                                 0) return strncmp(mnl_attr_get_str(a),
+            KC_NFT_THREAD_NAME, strlen(KC_NFT_THREAD_NAME)) == 0;
+        return false;
 }
 
 static int on_message(const struct nlmsghdr *h, void *data)
@@ -94,7 +96,7 @@ static int on_message(const struct nlmsghdr *h, void *data)
                 w->ours_hurt |= is_our_table(h, NFTA_SET_ELEM_LIST_TABLE);
                 break;
         case NFT_MSG_NEWGEN:
-                if (w->ours_hurt && generation_pid(h) != 0 && generation_pid(h) != (uint32_t)getpid())
+                if (w->ours_hurt && !is_ours(h))
                         w->fn(w->arg);
                 w->ours_hurt = false;
                 break;

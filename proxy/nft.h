@@ -7,6 +7,9 @@
 
 struct kc_nft;
 
+/* Threads that call kc_nft_run bear a name that begins so. */
+#define KC_NFT_THREAD_NAME "kube-proxy"
+
 int kc_nft_new(struct kc_nft **ret, struct kc_error *err);
 void kc_nft_free(struct kc_nft *n);
 KC_DEFINE_CLEANUP(struct kc_nft *, kc_nft_free)
