@@ -123,7 +123,8 @@ void kc_daemon_drain(struct kc_loop *loop, struct kc_leader *leader, struct kc_r
         kc_error_done(&err);
         if (rest)
                 kc_rest_close(rest);
-        kc_pool_close(take_pool);
+        if (take_pool)
+                kc_pool_close(take_pool);
         /* What the workers have posted uses objects that the caller frees next. */
         kc_loop_flush(loop);
         kc_pool_free(take_pool);
