@@ -266,6 +266,16 @@ static enum io_result write_out(struct http_conn *c)
         return res;
 }
 
+void http_conn_goodbye(struct http_conn *c)
+{
+        if (c->state == HTTP_CONN_H2) {
+                http_h2_goodbye(c);
+                (void)http_h2_fill(c); /* what does not go out at once is lost, as the connection is */
+                (void)write_out(c);
+        }
+        http_conn_close(c);
+}
+
 /* Everything is sent; the peer may still be sending, and closing now would reset the connection under its nose. */
 static void linger(struct http_conn *c)
 {

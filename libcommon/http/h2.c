@@ -293,6 +293,11 @@ void http_h2_final_goaway(struct http_conn *c)
             NGHTTP2_NO_ERROR, NULL, 0);
 }
 
+void http_h2_goodbye(struct http_conn *c)
+{
+        nghttp2_session_terminate_session(c->h2->session, NGHTTP2_NO_ERROR);
+}
+
 /* Deadlines are set when something begins and not taken back when it ends: first see what is late, if anything. */
 void http_h2_timeout(struct http_conn *c)
 {

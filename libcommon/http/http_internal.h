@@ -163,6 +163,9 @@ struct http_conn {
 void http_conn_new(struct http_shard *shard, int fd, char *take_remote);
 /* Closes the socket and ends the exchanges; callbacks and freeing come with the shard's next run. */
 void http_conn_close(struct http_conn *c);
+/* The same, but tells an HTTP/2 peer so if its socket takes it: libcurl finds out only so that a kept connection is
+ * gone. */
+void http_conn_goodbye(struct http_conn *c);
 /* Fires what is due after closing, and frees. */
 void http_conn_destroy(struct http_conn *c);
 /* Output or callbacks wait: the shard will flush. */
@@ -280,6 +283,8 @@ void http_h2_input(struct http_conn *c, const char *data, size_t len);
 bool http_h2_fill(struct http_conn *c);
 void http_h2_timeout(struct http_conn *c);
 void http_h2_drain(struct http_conn *c);
+/* Queues the last GOAWAY. */
+void http_h2_goodbye(struct http_conn *c);
 void http_h2_reply(struct kc_http_req *r, int code, char *const *headers, struct kc_bytes *body);
 void http_h2_start(struct kc_http_req *r, int code, char *const *headers);
 void http_h2_write(struct kc_http_req *r, struct kc_bytes *data);

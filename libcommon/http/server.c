@@ -352,7 +352,7 @@ static void close_shard(void *arg)
         struct http_shard *shard = arg;
         struct http_conn *c;
         while ((c = KC_LIST_FIRST(&shard->conns, struct http_conn, node)))
-                http_conn_close(c);
+                http_conn_goodbye(c);
         while ((c = KC_LIST_FIRST(&shard->dead, struct http_conn, node)))
                 http_conn_destroy(c);
         shard->server = NULL;

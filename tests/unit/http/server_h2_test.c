@@ -178,6 +178,8 @@ struct peer {
         uint32_t close_code;
         int last_status;
         int32_t last_goaway_stream;
+        int failed; /* streams closed with an error, statuses other than 200 */
+        size_t received;
 };
 
 static ssize_t peer_send(nghttp2_session *s, const uint8_t *data, size_t len, int flags, void *arg)
@@ -211,6 +213,7 @@ static int peer_on_header(nghttp2_session *s, const nghttp2_frame *f, const uint
         (void)flags;
         if (name_len == 7 && memcmp(name, ":status", 7) == 0)
                 p->last_status = atoi((const char *)value);
+        p->failed += p->last_status != 200;
         return 0;
 }
 
@@ -221,6 +224,18 @@ static int peer_on_close(nghttp2_session *s, int32_t stream, uint32_t code, void
         (void)stream;
         p->closed++;
         p->close_code = code;
+        p->failed += code != 0;
+        return 0;
+}
+
+static int peer_on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *data, size_t len, void *arg)
+{
+        struct peer *p = arg;
+        (void)s;
+        (void)flags;
+        (void)stream;
+        (void)data;
+        p->received += len;
         return 0;
 }
 
@@ -233,6 +248,7 @@ static void peer_init(struct peer *p)
         nghttp2_session_callbacks_set_send_callback(cb, peer_send);
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, peer_on_frame);
         nghttp2_session_callbacks_set_on_header_callback(cb, peer_on_header);
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, peer_on_data);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, peer_on_close);
         assert_int_equal(nghttp2_session_client_new(&p->session, cb, p), 0);
         nghttp2_session_callbacks_del(cb);
@@ -368,6 +384,53 @@ static void test_stream_limit(void **state)
         await(&server.closed, 50);
 }
 
+static ssize_t read_upload(nghttp2_session *s, int32_t stream, uint8_t *buf, size_t len, uint32_t *flags,
+    nghttp2_data_source *source, void *arg)
+{
+        size_t *left = source->ptr;
+        (void)s;
+        (void)stream;
+        (void)arg;
+        size_t n = KC_MIN(len, *left);
+        memset(buf, 'u', n);
+        *left -= n;
+        if (*left == 0)
+                *flags |= NGHTTP2_DATA_FLAG_EOF;
+        return (ssize_t)n;
+}
+
+/* Watches, small requests, large answers and uploads at once. */
+static void test_multiplexing(void **state)
+{
+        (void)state;
+        enum { WATCHES = 20, GETS = 50, BIG = 2, UPLOADS = 10, UPLOAD = 1024 * 1024 };
+        struct peer p;
+        size_t left[UPLOADS];
+        nghttp2_nv post[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":authority", "a"), NV(":path", "/a")};
+        peer_init(&p);
+        peer_get(&p, "/a");
+        assert_true(PEER_UNTIL(&p, p.closed == 1));
+        for (int i = 0; i < WATCHES; i++)
+                peer_get(&p, "/watch");
+        for (int i = 0; i < UPLOADS; i++) {
+                left[i] = UPLOAD;
+                nghttp2_data_provider body = {.source.ptr = &left[i], .read_callback = read_upload};
+                assert_true(nghttp2_submit_request(p.session, NULL, post, KC_ARRAY_LEN(post), &body, NULL) > 0);
+        }
+        for (int i = 0; i < GETS; i++)
+                peer_get(&p, i < BIG ? "/big" : "/worker");
+        assert_true(PEER_UNTIL(&p, p.closed == 1 + UPLOADS + GETS));
+        assert_int_equal(p.failed, 0);
+        assert_true(p.received > BIG * 10 * 1000 * 1000);
+        assert_int_equal(atomic_load(&server.closed), 0);
+        assert_int_equal(kc_http_server_connections(server.http), 1);
+        kc_loop_call(server.loops[0], test_free_server, &server);
+        server.http = NULL;
+        assert_true(PEER_UNTIL(&p, p.goaways == 1));
+        await(&server.closed, WATCHES);
+        peer_done(&p);
+}
+
 static bool with_tls = true, without_tls = false;
 
 int main(void)
@@ -378,6 +441,7 @@ int main(void)
             TEST(test_curl_large_bodies, with_tls),
             TEST(test_plain_http_to_tls, with_tls),
             TEST(test_prior_knowledge, without_tls),
+            TEST(test_multiplexing, without_tls),
             TEST(test_drain, without_tls),
             TEST(test_rapid_reset, without_tls),
             TEST(test_bad_requests, without_tls),
