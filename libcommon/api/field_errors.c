@@ -154,15 +154,10 @@ void kc_field_invalid_int(struct kc_field_errors *l, const char *path, int64_t v
 
 void kc_field_not_supported(struct kc_field_errors *l, const char *path, const char *value, const char *const *valid)
 {
-        KC_CLEANUP(kc_strv_freep) char **sorted = NULL;
-        for (size_t i = 0; valid && valid[i]; i++)
-                kc_strv_push(&sorted, valid[i]);
-        if (sorted)
-                kc_strv_sort(sorted);
         struct kc_buf detail = KC_BUF_INIT;
-        for (size_t i = 0; sorted && sorted[i]; i++) {
+        for (size_t i = 0; valid && valid[i]; i++) {
                 kc_buf_adds(&detail, i ? ", " : "supported values: ");
-                kc_quote_add(&detail, sorted[i]);
+                kc_quote_add(&detail, valid[i]);
         }
         add_str(l, "FieldValueNotSupported", "Unsupported value", path, value, kc_buf_str(&detail));
         kc_buf_done(&detail);

@@ -34,7 +34,7 @@ void kc_field_required(struct kc_field_errors *l, const char *path, const char *
 void kc_field_invalid(struct kc_field_errors *l, const char *path, const struct json_object *value, const char *detail);
 void kc_field_invalid_str(struct kc_field_errors *l, const char *path, const char *value, const char *detail);
 void kc_field_invalid_int(struct kc_field_errors *l, const char *path, int64_t value, const char *detail);
-/* valid: strv, printed sorted and quoted: supported values: "A", "B" */
+/* valid: NULL-terminated, printed as given: supported values: "A", "B" */
 void kc_field_not_supported(struct kc_field_errors *l, const char *path, const char *value, const char *const *valid);
 void kc_field_duplicate(struct kc_field_errors *l, const char *path, const char *value);
 void kc_field_duplicate_json(struct kc_field_errors *l, const char *path, const struct json_object *value);

@@ -10,6 +10,9 @@ void kc_validate_create(const struct json_object *obj, const struct kc_resource 
 void kc_validate_update(const struct json_object *obj, const struct json_object *old, const struct kc_resource *r,
     const char *subresource, struct kc_field_errors *errors);
 
+/* kube-apiserver's --allow-privileged: false refuses privileged containers. True unless set. Any thread. */
+void kc_validation_set_allow_privileged(bool allow);
+
 /* Names: NULL when valid, else the first of upstream's messages (static). All of them: api/names.h. */
 const char *kc_validate_dns1123_subdomain(const char *s);
 const char *kc_validate_dns1123_label(const char *s);

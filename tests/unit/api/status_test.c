@@ -62,7 +62,7 @@ static void test_invalid(void **state)
         struct kc_field_errors l = {0};
         struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *labels = kc_json_build("{'b':'1','a':'2'}");
-        static const char *const policies[] = {"Never", "Always", NULL};
+        static const char *const policies[] = {"Always", "Never", NULL};
         kc_field_required(&l, "spec.containers", "");
         kc_field_invalid(&l, "spec.labels", labels, "bad");
         kc_field_invalid_str(&l, "spec.name", "A\n\x01", "wrong");

@@ -1,0 +1,73 @@
+/* Which rules a kind has. Kinds without rules of their own are held to their schema. Any thread. */
+#include "api/validation.h"
+
+#include "api/codec.h"
+#include "api/validation_internal.h"
+#include "base/str.h"
+
+static const struct {
+        const char *group, *kind;
+        void (*create)(struct kc_v *v, const struct json_object *o);
+        void (*update)(
+            struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource);
+} kinds[] = {
+#define RULES(group, kind, name)                                                                                       \
+        {                                                                                                              \
+                group, kind, kc_v_create_##name, kc_v_update_##name                                                    \
+        }
+    RULES("", "Pod", pod),
+    RULES("", "Service", service),
+    RULES("", "Endpoints", endpoints),
+    RULES("", "ConfigMap", config_map),
+    RULES("", "Secret", secret),
+    RULES("", "ServiceAccount", service_account),
+    RULES("", "Namespace", namespace),
+    RULES("", "Node", node),
+    RULES("", "Event", event),
+    RULES("", "ReplicationController", replication_controller),
+    RULES("apps", "ReplicaSet", replica_set),
+    RULES("apps", "Deployment", deployment),
+    RULES("apps", "DaemonSet", daemon_set),
+    RULES("apps", "ControllerRevision", controller_revision),
+    RULES("discovery.k8s.io", "EndpointSlice", endpoint_slice),
+    RULES("coordination.k8s.io", "Lease", lease),
+    RULES("scheduling.k8s.io", "PriorityClass", priority_class),
+    RULES("rbac.authorization.k8s.io", "Role", role),
+    RULES("rbac.authorization.k8s.io", "ClusterRole", cluster_role),
+    RULES("rbac.authorization.k8s.io", "RoleBinding", role_binding),
+    RULES("rbac.authorization.k8s.io", "ClusterRoleBinding", cluster_role_binding),
+#undef RULES
+};
+
+static size_t find(const struct kc_resource *r)
+{
+        size_t i = 0;
+        while (i < KC_ARRAY_LEN(kinds) && !(kc_streq(kinds[i].group, r->group) && kc_streq(kinds[i].kind, r->kind)))
+                i++;
+        return i;
+}
+
+void kc_validate_create(const struct json_object *obj, const struct kc_resource *r, struct kc_field_errors *errors)
+{
+        struct kc_v v = {.errors = errors};
+        size_t i = find(r);
+        if (i < KC_ARRAY_LEN(kinds)) {
+                kinds[i].create(&v, obj);
+                return;
+        }
+        kc_v_meta(&v, obj, r->namespaced, kc_name_path_segment);
+        kc_codec_validate(obj, r->type, "", errors);
+}
+
+void kc_validate_update(const struct json_object *obj, const struct json_object *old, const struct kc_resource *r,
+    const char *subresource, struct kc_field_errors *errors)
+{
+        struct kc_v v = {.errors = errors};
+        size_t i = find(r);
+        if (i < KC_ARRAY_LEN(kinds)) {
+                kinds[i].update(&v, obj, old, subresource ? subresource : "");
+                return;
+        }
+        kc_v_meta_update(&v, obj, old);
+        kc_codec_validate(obj, r->type, "", errors);
+}
