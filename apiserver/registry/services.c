@@ -441,10 +441,17 @@ static void patch_allocated(struct json_object *svc, const struct json_object *o
 static void drop_by_type(struct json_object *svc, const struct json_object *old)
 {
         struct json_object *spec = spec_of(svc);
-        static const char *const ip_fields[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
-        if (needs_cluster_ip(old) && !needs_cluster_ip(svc) && same(svc, old, "spec.clusterIPs"))
-                for (size_t i = 0; i < KC_ARRAY_LEN(ip_fields); i++)
-                        kc_json_del(spec, ip_fields[i]);
+        static const char *const family_fields[] = {"ipFamilies", "ipFamilyPolicy"};
+        if (needs_cluster_ip(old) && !needs_cluster_ip(svc)) {
+                if (same(svc, old, "spec.clusterIPs")) {
+                        kc_json_del(spec, "clusterIP");
+                        kc_json_del(spec, "clusterIPs");
+                }
+                for (size_t i = 0; i < KC_ARRAY_LEN(family_fields); i++)
+                        if (kc_json_equal(kc_json_get(spec, family_fields[i]),
+                                kc_json_get(kc_json_get(old, "spec"), family_fields[i])))
+                                kc_json_del(spec, family_fields[i]);
+        }
         if (needs_node_port(old) && !needs_node_port(svc)) {
                 const struct json_object *before = kc_json_at(old, "spec.ports");
                 struct json_object *ports = kc_json_get_mut(spec, "ports");

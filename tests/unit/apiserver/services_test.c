@@ -1,0 +1,281 @@
+/* ClusterIPs and node ports: given once, kept over restarts, taken back. The range is 10.96.0.0/24, 30000-30009. */
+#include "registry_fixture.h"
+
+static struct json_object *service(const char *name, const char *spec)
+{
+        return kc_json_build("{'metadata':{'name':%s},'spec':%o}", name, kc_json_build(spec));
+}
+
+static int64_t taken(struct fixture *f, bool ports)
+{
+        int64_t n = -1;
+        assert_int_equal(kc_service_alloc_count(kc_registry_service_alloc(f->registry), ports, &n, NULL), 0);
+        return n;
+}
+
+static void a_service_gets_an_address(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(f, "", "services", "default", service("a", "{'ports':[{'port':80}]}"));
+        struct kc_cidr range;
+        struct kc_ip ip;
+        assert_int_equal(kc_cidr_parse("10.96.0.0/24", &range, NULL), 0);
+        assert_int_equal(kc_ip_parse(kc_json_str_at(kc_object_json(o), "spec.clusterIP"), &ip), 0);
+        /* By chance from the upper part: the first 16 are for those who ask for one. */
+        assert_in_range(kc_cidr_index(&range, &ip), 17, 254);
+        KC_CLEANUP(kc_freep) char *ips = kc_asprintf("[%s]", at(o, "spec.clusterIP"));
+        assert_string_equal(at(o, "spec.clusterIPs"), ips);
+        assert_string_equal(at(o, "spec.ipFamilies"), "[\"IPv4\"]");
+        assert_string_equal(at(o, "spec.ipFamilyPolicy"), "\"SingleStack\"");
+        assert_string_equal(at(o, "metadata.generation"), "");
+        assert_int_equal(taken(f, false), 1);
+        assert_int_equal(taken(f, true), 0);
+}
+
+static void a_chosen_address_is_given_once(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        put(f, "", "services", "default", service("a", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}"));
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.10\"]: "
+            "failed to allocate IP 10.96.0.10: provided IP is already allocated");
+        assert_int_equal(f->err.code, 422);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'clusterIP':'10.97.0.10','ports':[{'port':80}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"10.97.0.10\"]: failed to allocate IP "
+            "10.97.0.10: the provided IP (10.97.0.10) is not in the valid range. The range of valid IPs is "
+            "10.96.0.0/24");
+        assert_int_equal(taken(f, false), 1);
+        assert_int_equal(remove_as(f, NULL, "", "services", "default", "a", -1, NULL), 0);
+        assert_int_equal(taken(f, false), 0);
+        put(f, "", "services", "default", service("b", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}"));
+}
+
+static void node_ports(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(f, "", "services", "default",
+            service("a", "{'type':'NodePort','ports':[{'name':'t','port':53},{'name':'u','port':53,'protocol':'UDP'},"
+                         "{'name':'x','port':80,'nodePort':30004}]}"));
+        const struct json_object *ports = kc_json_at(kc_object_json(o), "spec.ports");
+        int64_t tcp = kc_json_int(kc_json_idx(ports, 0), "nodePort", 0);
+        assert_in_range(tcp, 30000, 30009);
+        assert_int_equal(kc_json_int(kc_json_idx(ports, 1), "nodePort", 0), tcp);
+        assert_int_equal(kc_json_int(kc_json_idx(ports, 2), "nodePort", 0), 30004);
+        assert_int_equal(taken(f, true), 2);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'type':'NodePort','ports':[{'port':80,'nodePort':30004}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 30004: provided port is already "
+            "allocated");
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'type':'NodePort','ports':[{'port':80,'nodePort':3000}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 3000: provided port is not in the valid "
+            "range. The range of valid ports is 30000-30009");
+        /* What a failed create took has gone back, the address, too. */
+        assert_int_equal(taken(f, false), 1);
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'type':'ClusterIP'}}"), NULL),
+            0);
+        assert_int_equal(taken(f, true), 0);
+        assert_int_equal(taken(f, false), 1);
+}
+
+static void the_range_of_ports_can_be_full(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        for (int i = 0; i < 10; i++) {
+                KC_CLEANUP(kc_freep) char *name = kc_asprintf("s%d", i);
+                put(f, "", "services", "default", service(name, "{'type':'NodePort','ports':[{'port':80}]}"));
+        }
+        assert_int_equal(taken(f, true), 10);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("x", "{'type':'NodePort','ports':[{'port':80}]}")));
+        assert_string_equal(f->err.message, "Internal error occurred: failed to allocate a nodePort: range is full");
+        assert_int_equal(taken(f, false), 10);
+        assert_int_equal(remove_as(f, NULL, "", "services", "default", "s3", -1, NULL), 0);
+        put(f, "", "services", "default", service("x", "{'type':'NodePort','ports':[{'port':80}]}"));
+}
+
+static void headless_and_external_names_need_none(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *h = must_create(f, "", "services", "default",
+            service("h", "{'clusterIP':'None','selector':{'a':'b'},'ports':[{'port':80}]}"));
+        assert_string_equal(at(h, "spec.clusterIPs"), "[\"None\"]");
+        assert_string_equal(at(h, "spec.ipFamilies"), "[\"IPv4\"]");
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *open =
+            must_create(f, "", "services", "default", service("o", "{'clusterIP':'None','ports':[{'port':80}]}"));
+        assert_string_equal(at(open, "spec.ipFamilyPolicy"), "\"RequireDualStack\"");
+        assert_string_equal(at(open, "spec.ipFamilies"), "[\"IPv4\",\"IPv6\"]");
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *e = must_create(
+            f, "", "services", "default", service("e", "{'type':'ExternalName','externalName':'example.com'}"));
+        assert_string_equal(at(e, "spec.clusterIP"), "");
+        assert_string_equal(at(e, "spec.ipFamilies"), "");
+        assert_int_equal(taken(f, false), 0);
+}
+
+static void types_change(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        put(f, "", "services", "default", service("a", "{'type':'NodePort','ports':[{'port':80}]}"));
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *ext = NULL;
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'type':'ExternalName','externalName':'example.com'}}"), &ext),
+            0);
+        assert_string_equal(at(ext, "spec.clusterIP"), "");
+        assert_string_equal(at(ext, "spec.clusterIPs"), "");
+        assert_int_equal(taken(f, false), 0);
+        assert_int_equal(taken(f, true), 0);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *back = NULL;
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'type':'ClusterIP','externalName':null}}"), &back),
+            0);
+        assert_string_not_equal(at(back, "spec.clusterIP"), "");
+        assert_int_equal(taken(f, false), 1);
+}
+
+static void a_put_without_the_address_keeps_it(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(
+            f, "", "services", "default", service("a", "{'type':'NodePort','ports':[{'name':'w','port':80}]}"));
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *now = NULL;
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'clusterIP':null,'clusterIPs':null,'ipFamilies':null,"
+                                           "'ipFamilyPolicy':null,'ports':[{'name':'w','port':81,'protocol':'TCP',"
+                                           "'targetPort':81}]}}"),
+                             &now),
+            0);
+        assert_string_equal(at(now, "spec.clusterIPs"), at(o, "spec.clusterIPs"));
+        assert_int_equal(kc_json_int(kc_json_idx(kc_json_at(kc_object_json(now), "spec.ports"), 0), "nodePort", 0),
+            kc_json_int(kc_json_idx(kc_json_at(kc_object_json(o), "spec.ports"), 0), "nodePort", -1));
+}
+
+static void dry_run_takes_nothing(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        struct kc_registry_ctx c;
+        kc_registry_ctx_init(&c, f->registry, "", "services", "default", "a", NULL, true, NULL);
+        struct json_object *obj = service("a", "{'type':'NodePort','ports':[{'port':80,'protocol':'TCP'}]}");
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = NULL;
+        assert_int_equal(kc_registry_create(&c, obj, NULL, &o, NULL), 0);
+        assert_string_not_equal(at(o, "spec.clusterIP"), "");
+        assert_int_equal(taken(f, false), 0);
+        assert_int_equal(taken(f, true), 0);
+}
+
+/* --- two writers */
+
+struct writer {
+        struct fixture *f;
+        struct kc_registry *registry;
+        const char *prefix;
+        int made;
+};
+
+static void *write_services(void *arg)
+{
+        struct writer *w = arg;
+        for (int i = 0; i < 120; i++) {
+                struct kc_registry_ctx c;
+                KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s%d", w->prefix, i);
+                kc_registry_ctx_init(&c, w->registry, "", "services", "default", name, NULL, false, NULL);
+                if (kc_registry_create(&c, service(name, "{'ports':[{'port':80}]}"), NULL, NULL, NULL) == 0)
+                        w->made++;
+        }
+        return NULL;
+}
+
+static void two_writers_never_give_an_address_twice(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        struct kc_registry *other = fixture_registry(f, "10.96.0.0/24", 30000, 30009);
+        struct writer w[2] = {{f, f->registry, "a", 0}, {f, other, "b", 0}};
+        pthread_t t[2];
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(pthread_create(&t[i], NULL, write_services, &w[i]), 0);
+        for (int i = 0; i < 2; i++)
+                (void)pthread_join(t[i], NULL);
+        assert_int_equal(w[0].made + w[1].made, 240);
+        struct kc_objects all = {0};
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *last = get(f, "", "services", "default", "a119"); /* waits */
+        assert_int_equal(kc_resources_list(f->resources, "", "services", NULL, NULL, &all, NULL), 0);
+        assert_int_equal(all.n, 240);
+        for (size_t i = 0; i < all.n; i++)
+                assert_true(kc_map_set(seen, kc_json_str_at(kc_object_json(all.v[i]), "spec.clusterIP"), f));
+        kc_objects_done(&all);
+        assert_int_equal(taken(f, false), 240);
+        kc_registry_free(other);
+}
+
+/* --- repair */
+
+static void restarts_forget_nothing_and_repair_mends(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        put(f, "", "services", "default", service("a", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}"));
+        struct kc_registry *again = fixture_registry(f, "10.96.0.0/24", 30000, 30009);
+        assert_null(create_as(f, again, NULL, "", "services", "default",
+            service("b", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}")));
+        assert_int_equal(f->err.code, 422);
+        struct kc_service_alloc *alloc = kc_registry_service_alloc(again);
+        const struct kc_service_owner nobody = {"default", "gone", "u"};
+        assert_int_equal(kc_service_alloc_ip(alloc, &nobody, "10.96.0.99", false, NULL), 0);
+        assert_int_equal(kc_service_alloc_port(alloc, &nobody, 30001, false, NULL), 0);
+        /* Just taken: its Service may be on its way. */
+        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(taken(f, false), 2);
+        kc_fake_clock_advance(&f->clock, 600 * KC_SEC);
+        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(taken(f, false), 1);
+        assert_int_equal(taken(f, true), 0);
+        /* An address that the keys have lost comes back. */
+        struct kc_store_kv kv = {0};
+        assert_int_equal(kc_store_get(f->store, "/registry/ranges/serviceips/10.96.0.10", 0, &kv, NULL, NULL), 0);
+        assert_int_equal(kc_store_delete(f->store, kv.key, kv.mod_revision, NULL, NULL, NULL), 0);
+        kc_store_kv_done(&kv);
+        assert_int_equal(taken(f, false), 0);
+        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(taken(f, false), 1);
+        kc_registry_free(again);
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+        const struct CMUnitTest tests[] = {
+            TEST(a_service_gets_an_address),
+            TEST(a_chosen_address_is_given_once),
+            TEST(node_ports),
+            TEST(the_range_of_ports_can_be_full),
+            TEST(headless_and_external_names_need_none),
+            TEST(types_change),
+            TEST(a_put_without_the_address_keeps_it),
+            TEST(dry_run_takes_nothing),
+            TEST(two_writers_never_give_an_address_twice),
+            TEST(restarts_forget_nothing_and_repair_mends),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
