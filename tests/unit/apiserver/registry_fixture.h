@@ -134,12 +134,12 @@ static KC_UNUSED int fixture_teardown(void **state)
         return 0;
 }
 
-/* Creates the object as user (NULL: the apiserver) the way a POST does. The stored object; NULL: f->err. */
-static KC_UNUSED struct kc_object *create_as(struct fixture *f, struct kc_registry *r, const struct kc_user *user,
-    const char *group, const char *resource, const char *ns, struct json_object *take_obj)
+/* Creates the object as user (NULL: the apiserver) the way a POST does. The stored object; NULL: err. */
+static KC_UNUSED struct kc_object *post(struct kc_registry *r, const struct kc_user *user, bool dry_run,
+    const char *group, const char *resource, const char *ns, struct json_object *take_obj, struct kc_error *err)
 {
         struct kc_registry_ctx c;
-        kc_registry_ctx_init(&c, r, group, resource, ns, "", user, false, NULL);
+        kc_registry_ctx_init(&c, r, group, resource, ns, "", user, dry_run, NULL);
         assert_non_null(c.stored);
         KC_CLEANUP(kc_freep) char *name = kc_strdup(kc_meta_name(take_obj));
         KC_CLEANUP(kc_freep) char *api_version = kc_api_version_join(c.row->group, c.row->version);
@@ -148,16 +148,23 @@ static KC_UNUSED struct kc_object *create_as(struct fixture *f, struct kc_regist
         kc_json_set_str(take_obj, "apiVersion", api_version);
         if (ns[0])
                 kc_json_set_str(kc_json_ensure_obj(take_obj, "metadata"), "namespace", ns);
-        kc_error_done(&f->err);
-        if (kc_codec_decode(take_obj, c.row->type, NULL, &f->err) < 0) {
+        if (kc_codec_decode(take_obj, c.row->type, NULL, err) < 0) {
                 kc_json_free(take_obj);
                 return NULL;
         }
         kc_codec_default(take_obj, c.row->type);
         kc_default_object(take_obj, c.row);
         struct kc_object *made = NULL;
-        (void)kc_registry_create(&c, take_obj, NULL, &made, &f->err);
+        (void)kc_registry_create(&c, take_obj, NULL, &made, err);
         return made;
+}
+
+/* The error is f->err. */
+static KC_UNUSED struct kc_object *create_as(struct fixture *f, struct kc_registry *r, const struct kc_user *user,
+    const char *group, const char *resource, const char *ns, struct json_object *take_obj)
+{
+        kc_error_done(&f->err);
+        return post(r, user, false, group, resource, ns, take_obj, &f->err);
 }
 
 /* As the apiserver; must succeed. */

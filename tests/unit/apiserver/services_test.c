@@ -173,11 +173,9 @@ static void dry_run_takes_nothing(void **state)
 {
         struct fixture *f = *state;
         make_default(f);
-        struct kc_registry_ctx c;
-        kc_registry_ctx_init(&c, f->registry, "", "services", "default", "a", NULL, true, NULL);
-        struct json_object *obj = service("a", "{'type':'NodePort','ports':[{'port':80,'protocol':'TCP'}]}");
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = NULL;
-        assert_int_equal(kc_registry_create(&c, obj, NULL, &o, NULL), 0);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = post(f->registry, NULL, true, "", "services", "default",
+            service("a", "{'type':'NodePort','ports':[{'port':80}]}"), &f->err);
         assert_string_not_equal(at(o, "spec.clusterIP"), "");
         assert_int_equal(taken(f, false), 0);
         assert_int_equal(taken(f, true), 0);
@@ -196,11 +194,11 @@ static void *write_services(void *arg)
 {
         struct writer *w = arg;
         for (int i = 0; i < 120; i++) {
-                struct kc_registry_ctx c;
                 KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s%d", w->prefix, i);
-                kc_registry_ctx_init(&c, w->registry, "", "services", "default", name, NULL, false, NULL);
-                if (kc_registry_create(&c, service(name, "{'ports':[{'port':80}]}"), NULL, NULL, NULL) == 0)
-                        w->made++;
+                KC_CLEANUP(kc_object_unrefp)
+                struct kc_object *o = post(w->registry, NULL, false, "", "services", "default",
+                    service(name, "{'ports':[{'port':80}]}"), NULL);
+                w->made += o != NULL;
         }
         return NULL;
 }
