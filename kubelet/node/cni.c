@@ -9,7 +9,7 @@
 
 #define FILE_NAME "10-kubec.conflist"
 
-char *kc_cni_config_text(char *const *pod_cidrs)
+char *kc_cni_config_text(const char *ipam_dir, char *const *pod_cidrs)
 {
         struct json_object *ranges = json_object_new_array(), *routes = json_object_new_array();
         bool v4 = false, v6 = false;
@@ -29,18 +29,18 @@ char *kc_cni_config_text(char *const *pod_cidrs)
         struct json_object *config =
             kc_json_build("{'cniVersion':'0.4.0','name':'kubec','plugins':["
                           "{'type':'bridge','bridge':'cni0','isGateway':true,'ipMasq':true,'hairpinMode':true,"
-                          "'ipam':{'type':'host-local','ranges':%o,'routes':%o}},"
+                          "'ipam':{'type':'host-local','dataDir':%s,'ranges':%o,'routes':%o}},"
                           "{'type':'portmap','capabilities':{'portMappings':true}}]}",
-                ranges, routes);
+                ipam_dir, ranges, routes);
         struct kc_buf b = KC_BUF_INIT;
         kc_json_write_pretty(&b, config, 2, false);
         kc_buf_addc(&b, '\n');
         return kc_buf_take_str(&b);
 }
 
-int kc_cni_config_write(const char *dir, char *const *pod_cidrs, struct kc_error *err)
+int kc_cni_config_write(const char *dir, const char *ipam_dir, char *const *pod_cidrs, struct kc_error *err)
 {
-        KC_CLEANUP(kc_freep) char *text = kc_cni_config_text(pod_cidrs);
+        KC_CLEANUP(kc_freep) char *text = kc_cni_config_text(ipam_dir, pod_cidrs);
         KC_CLEANUP(kc_freep) char *path = kc_path_join(dir, FILE_NAME);
         struct kc_buf b = KC_BUF_INIT;
         bool same = kc_file_read(path, 1 << 20, &b, NULL) == 0 && kc_streq(kc_buf_str(&b), text);

@@ -2,6 +2,7 @@
  * tick on the pool, one at a time. */
 #include "kubelet/node/node_internal.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -10,6 +11,7 @@
 #define FIRST_TICKS_USEC (200 * KC_MSEC) /* until the node was ready once */
 #define NOT_READY_USEC (1 * KC_SEC)
 #define RETRY_MAX_USEC (7 * KC_SEC)
+#define SETTLE_USEC (5 * KC_SEC)
 
 void kc_runtime_look_done(struct kc_runtime_look *l)
 {
@@ -62,14 +64,13 @@ static struct kc_runtime_look look_at_runtime(struct kc_node *n)
 }
 
 /* All reasons against being ready, as upstream aggregates errors; NULL: none. */
-static char *not_ready_reason(struct kc_node *n, const struct kc_runtime_look *l)
+static char *not_ready_reason(const struct kc_runtime_look *l, const char *own)
 {
         KC_CLEANUP(kc_strv_freep) char **why = NULL;
         if (l->why)
                 kc_strv_push(&why, l->why);
         if (l->network_why && l->up)
                 kc_strv_push(&why, l->network_why);
-        KC_CLEANUP(kc_freep) char *own = n->o.not_ready ? n->o.not_ready(n->o.arg) : NULL;
         if (own)
                 kc_strv_push(&why, own);
         if (kc_strv_len(why) <= 1)
@@ -216,7 +217,8 @@ static int write_cni(struct kc_node *n, struct kc_error *err)
                 kc_strv_push(&v, kc_json_as_str(kc_json_idx(cidrs, i)));
         if (!v && !kc_str_empty(kc_json_str(spec, "podCIDR")))
                 kc_strv_push(&v, kc_json_str(spec, "podCIDR"));
-        return v ? kc_cni_config_write(n->o.cni_conf_dir, v, err) : 0;
+        KC_CLEANUP(kc_freep) char *ipam_dir = kc_path_join(n->o.root_dir, "cni");
+        return v ? kc_cni_config_write(n->o.cni_conf_dir, ipam_dir, v, err) : 0;
 }
 
 /* Without an API server the node is only known to us. */
@@ -267,18 +269,26 @@ static void rearm(void *arg)
                                                : FIRST_TICKS_USEC);
 }
 
+static int report_anywhere(struct kc_node *n, const struct kc_runtime_look *look, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *own = n->o.not_ready ? n->o.not_ready(n->o.arg) : NULL;
+        KC_CLEANUP(kc_freep) char *not_ready = not_ready_reason(look, own);
+        struct kc_pressure pressure = kc_machine_pressure(n->o.root_dir, n->o.eviction_hard);
+        /* A kubelet that has just started gets a moment before it calls a node that was ready NotReady. */
+        if (own && !n->reported_at && kc_clock_mono(n->o.clock) - n->started_at < SETTLE_USEC)
+                return 0;
+        if (n->o.rest)
+                return report_to_api(n, look, &pressure, not_ready, err);
+        report_standalone(n, look, &pressure, not_ready);
+        return 0;
+}
+
 static void tick(void *arg)
 {
         struct kc_node *n = arg;
         struct kc_runtime_look look = look_at_runtime(n);
-        KC_CLEANUP(kc_freep) char *not_ready = not_ready_reason(n, &look);
-        struct kc_pressure pressure = kc_machine_pressure(n->o.root_dir, n->o.eviction_hard);
         struct kc_error err = KC_ERROR_INIT;
-        int r = 0;
-        if (n->o.rest)
-                r = report_to_api(n, &look, &pressure, not_ready, &err);
-        else
-                report_standalone(n, &look, &pressure, not_ready);
+        int r = report_anywhere(n, &look, &err);
         if (r == 0)
                 r = write_cni(n, &err);
         n->failures = r < 0 ? n->failures + 1 : 0;
@@ -351,6 +361,7 @@ void kc_node_free(struct kc_node *n)
 
 void kc_node_start(struct kc_node *n)
 {
+        n->started_at = kc_clock_mono(n->o.clock);
         on_timer(n);
         kc_node_lease_tick(n);
 }

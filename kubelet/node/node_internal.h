@@ -21,7 +21,8 @@ struct kc_node {
         atomic_bool ticking, renewing, stopped;
         /* the tick's own */
         bool registered, started_event, ready_once;
-        int failures;               /* of reporting, in a row */
+        int failures; /* of reporting, in a row */
+        kc_mono started_at;
         kc_time reported_at;        /* last status write */
         struct json_object *lease;  /* as the API has it; the renewal's own */
         struct json_object *images; /* status.images, refreshed when due */
@@ -60,5 +61,7 @@ struct json_object *kc_node_initial(struct kc_node *n);
 /* --- lease.c: callback of lease_timer. */
 void kc_node_lease_tick(void *node);
 /* --- cni.c: pod_cidrs a strv. Written only if it differs. */
-int kc_cni_config_write(const char *dir, char *const *pod_cidrs, struct kc_error *err);
-char *kc_cni_config_text(char *const *pod_cidrs);
+/* ipam_dir: where host-local keeps what it has given: below the kubelet's own directory, so that two clusters on one
+ * machine do not share it. */
+int kc_cni_config_write(const char *dir, const char *ipam_dir, char *const *pod_cidrs, struct kc_error *err);
+char *kc_cni_config_text(const char *ipam_dir, char *const *pod_cidrs);

@@ -29,13 +29,14 @@ static void test_cni_config(void **state)
 {
         (void)state;
         char *const cidrs[] = {(char *)"10.244.1.0/24", (char *)"fd00:1::/64", NULL};
-        KC_CLEANUP(kc_freep) char *text = kc_cni_config_text(cidrs);
+        KC_CLEANUP(kc_freep) char *text = kc_cni_config_text("/var/lib/kubelet/cni", cidrs);
         KC_CLEANUP(kc_json_freep) struct json_object *c = NULL;
         assert_int_equal(kc_json_parse(text, strlen(text), NULL, &c, NULL), 0);
         KC_CLEANUP(kc_freep) char *got = kc_json_to_str(c);
         assert_string_equal(got, "{\"cniVersion\":\"0.4.0\",\"name\":\"kubec\",\"plugins\":[{\"type\":\"bridge\","
                                  "\"bridge\":\"cni0\",\"isGateway\":true,"
-                                 "\"ipMasq\":true,\"hairpinMode\":true,\"ipam\":{\"type\":\"host-local\",\"ranges\":[[{"
+                                 "\"ipMasq\":true,\"hairpinMode\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":"
+                                 "\"/var/lib/kubelet/cni\",\"ranges\":[[{"
                                  "\"subnet\":\"10.244.1.0/24\"}],"
                                  "[{\"subnet\":\"fd00:1::/64\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"::/"
                                  "0\"}]}},{\"type\":\"portmap\","
