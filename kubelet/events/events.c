@@ -58,8 +58,9 @@ void kc_kubelet_event_node(struct kc_kubelet_events *e, const char *type, const 
         va_start(ap, fmt);
         KC_CLEANUP(kc_freep) char *message = kc_vasprintf(fmt, ap);
         va_end(ap);
-        kc_log_v(
-            2, "Event occurred", "node", kc_meta_name(e->node), "type", type, "reason", reason, "message", message);
         if (e->recorder)
                 kc_recorder_event(e->recorder, &KC_NODES, e->node, type, reason, "%s", message);
+        else
+                kc_log_v(2, "Event occurred", "node", kc_meta_name(e->node), "type", type, "reason", reason, "message",
+                    message);
 }

@@ -1,0 +1,196 @@
+#!/bin/bash
+# The kubelet with a real containerd, etcd and kube-apiserver, in a network namespace of its own: node, pods of the API and of
+# manifests, restarts of everything, deletion.
+if [ -z "${KUBELET_TEST_NS-}" ]; then
+    KUBELET_TEST_NS=1 exec unshare --net bash "$0" "$@"
+fi
+. "$(dirname "$0")/lib.sh"
+
+ip link set lo up
+ip link add node0 type veth peer name outside0 && ip addr add 10.123.9.1/24 dev node0 && ip link set node0 up && ip link set outside0 up
+ip route add default via 10.123.9.254
+
+CONTAINERD_PID= KUBELET_PID=
+SOCK=$WORK/containerd.sock
+
+ctr_() { ctr -a "$SOCK" -n k8s.io "$@"; }
+
+start_containerd() {
+    mkdir -p "$WORK/cni"
+    local limited=true
+    (((16#$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24) & 1)) && limited=false
+    cat >"$WORK/containerd.toml" <<CONFIG
+version = 2
+root = "$WORK/containerd/root"
+state = "$WORK/containerd/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+[grpc]
+  address = "$SOCK"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$WORK/containerd/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "registry.k8s.io/pause:3.10"
+  restrict_oom_score_adj = $limited
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$WORK/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+CONFIG
+    containerd --config "$WORK/containerd.toml" >>"$WORK/containerd.log" 2>&1 &
+    CONTAINERD_PID=$!
+    PIDS+=("$CONTAINERD_PID")
+    eventually 20 ctr_ version
+}
+
+start_kubelet() {
+    "$KUBEC_BIN/kubelet" --kubeconfig="$WORK/admin.kubeconfig" --hostname-override=node1 --node-ip=10.123.9.1 \
+        --container-runtime-endpoint="unix://$SOCK" --root-dir="$WORK/kubelet" --cert-dir="$WORK/kubelet/pki" \
+        --pod-manifest-path="$WORK/manifests" --pod-logs-dir="$WORK/logs/pods" --container-log-dir="$WORK/logs/containers" \
+        --cni-conf-dir="$WORK/cni" --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v=2 \
+        >>"$WORK/kubelet.log" 2>&1 &
+    KUBELET_PID=$!
+    PIDS+=("$KUBELET_PID")
+}
+
+get() { "$KUBECTL" get "$@"; }
+pod() { get pod "$1" -o "jsonpath=$2" 2>/dev/null; }
+pod_is() { [ "$(pod "$1" "$2")" = "$3" ]; }
+pod_ready() { pod_is "$1" '{.status.conditions[?(@.type=="Ready")].status}' True; }
+gone() { ! get pod "$1" >/dev/null 2>&1; }
+container_id() { pod "$1" '{.status.containerStatuses[0].containerID}' | sed 's,.*://,,'; }
+container_pid() { ctr_ tasks ls | awk -v id="$(container_id "$1")" '$1 == id {print $2}'; }
+events() { get events --field-selector "involvedObject.name=$1" -o 'jsonpath={range .items[*]}{.reason}:{.message}{"\n"}{end}'; }
+
+# pod_yaml <name> <command> [more of the spec]
+pod_yaml() {
+    cat <<POD
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, namespace: default}
+spec:
+  nodeName: node1
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 5
+  ${3-}
+  containers:
+  - name: c
+    image: docker.io/library/busybox:1.35
+    command: ["sh", "-c", "$2"]
+POD
+}
+
+FOREVER="trap 'exit 0' TERM; echo started; while true; do sleep 0.1; done"
+
+mkdir -p "$WORK/manifests" "$WORK/images"
+start_control_plane
+"$KUBECTL" apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"default"}}'
+start_containerd || { fail "containerd does not start"; exit 1; }
+"$TESTS_DIR/../deploy/images/build" "$WORK/images" >/dev/null
+ctr_ images import "$WORK/images/pause.tar" >/dev/null && ctr_ images import "$WORK/images/busybox.tar" >/dev/null
+start_kubelet
+
+echo "--- the node"
+eventually 20 get node node1 || { tail -n 20 "$WORK/kubelet.log"; exit 1; }
+node_ready() { [ "$(get node node1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = "$1" ]; }
+eventually 10 node_ready False || fail "a node without a network is not ready"
+has "reason" "NetworkPluginNotReady" "$(get node node1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].message}')"
+"$KUBECTL" patch node node1 -p '{"spec":{"podCIDR":"10.244.7.0/24","podCIDRs":["10.244.7.0/24"]}}' >/dev/null
+eventually 20 node_ready True || fail "the node gets ready with its pod CIDR"
+is "reason" KubeletReady "$(get node node1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}')"
+is "addresses" "InternalIP=10.123.9.1 Hostname=node1 " \
+    "$(get node node1 -o 'jsonpath={range .status.addresses[*]}{.type}={.address} {end}')"
+eventually 15 get lease -n kube-node-lease node1 || fail "the node has a Lease"
+
+echo "--- a pod"
+pod_yaml web "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_ready web || fail "the pod gets ready"
+has "address" 10.244.7. "$(pod web '{.status.podIP}')"
+is "phase" Running "$(pod web '{.status.phase}')"
+has "events" "Started:Container started" "$(events web)"
+has "log" "stdout F started" "$(cat "$WORK"/logs/pods/default_web_*/c/0.log)"
+
+echo "--- its process ends: another one within a second"
+first=$(container_id web)
+kill -9 "$(container_pid web)"
+eventually 5 pod_is web '{.status.containerStatuses[0].restartCount}' 1 || fail "the container is restarted"
+is "exit code" 137 "$(pod web '{.status.containerStatuses[0].lastState.terminated.exitCode}')"
+[ "$first" != "$(container_id web)" ] || fail "the container is a new one"
+
+echo "--- the kubelet is killed: the container does not notice, and its end is seen afterwards"
+eventually 5 pod_ready web
+before=$(container_pid web)
+kill -9 "$KUBELET_PID" && wait_gone "$KUBELET_PID" 5
+start_kubelet
+eventually 10 node_ready True
+pod_yaml second "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_ready second || fail "a pod starts after a restart of the kubelet"
+is "process" "$before" "$(container_pid web)"
+is "restarts" 1 "$(pod web '{.status.containerStatuses[0].restartCount}')"
+
+echo "--- containerd is killed: containers go on"
+kill -9 "$CONTAINERD_PID" && wait_gone "$CONTAINERD_PID" 5
+start_containerd || fail "containerd starts again"
+eventually 20 node_ready True
+is "process" "$before" "$(container_pid web)"
+pod_yaml third "exit 3" "restartPolicy: Never" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_is third '{.status.phase}' Failed || fail "a pod that fails is Failed"
+is "exit code" 3 "$(pod third '{.status.containerStatuses[0].state.terminated.exitCode}')"
+is "reason" Error "$(pod third '{.status.containerStatuses[0].state.terminated.reason}')"
+
+echo "--- init containers in order, then Succeeded"
+"$KUBECTL" apply -f - >/dev/null <<'POD'
+apiVersion: v1
+kind: Pod
+metadata: {name: steps, namespace: default}
+spec:
+  nodeName: node1
+  automountServiceAccountToken: false
+  restartPolicy: OnFailure
+  volumes: [{name: v, emptyDir: {}}]
+  initContainers:
+  - {name: one, image: "docker.io/library/busybox:1.35", command: [sh, -c, "echo 1 >>/v/f"], volumeMounts: [{name: v, mountPath: /v}]}
+  - {name: two, image: "docker.io/library/busybox:1.35", command: [sh, -c, "echo 2 >>/v/f"], volumeMounts: [{name: v, mountPath: /v}]}
+  containers:
+  - {name: c, image: "docker.io/library/busybox:1.35", command: [sh, -c, "cat /v/f >/dev/termination-log"], volumeMounts: [{name: v, mountPath: /v}]}
+POD
+eventually 20 pod_is steps '{.status.phase}' Succeeded || fail "the pod succeeds"
+is "termination message" "1
+2" "$(pod steps '{.status.containerStatuses[0].state.terminated.message}')"
+
+echo "--- images that cannot be had"
+pod_yaml never true | sed 's/busybox:1.35/nosuch:1\n    imagePullPolicy: Never/' | "$KUBECTL" apply -f - >/dev/null
+eventually 10 pod_is never '{.status.containerStatuses[0].state.waiting.reason}' ErrImageNeverPull || fail "ErrImageNeverPull"
+pod_yaml nopull true | sed 's,docker.io/library/busybox:1.35,127.0.0.1:1/nosuch:1,' | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_is nopull '{.status.containerStatuses[0].state.waiting.reason}' ErrImagePull || fail "ErrImagePull"
+
+echo "--- deletion with grace"
+pod_yaml slow "trap 'sleep 1; exit 0' TERM; while true; do sleep 0.1; done" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_ready slow || fail "the pod gets ready"
+id=$(container_id slow)
+"$KUBECTL" delete pod slow --wait=false >/dev/null
+is "grace" 5 "$(pod slow '{.metadata.deletionGracePeriodSeconds}')"
+eventually 10 gone slow || fail "a deleted pod goes"
+ctr_ containers ls -q | grep -q "$id" && sleep 1
+ctr_ containers ls -q | grep -q "$id" && fail "its container is removed"
+"$KUBECTL" delete pod web second third steps never nopull --wait=false >/dev/null
+for p in web second third steps never nopull; do eventually 15 gone $p || fail "$p goes"; done
+
+echo "--- a static pod and its mirror"
+pod_yaml fixed "$FOREVER" | sed '/nodeName/d; /automount/d' >"$WORK/manifests/fixed.yaml"
+eventually 20 pod_ready fixed-node1 || fail "the mirror of a static pod is ready"
+is "source" file "$(pod fixed-node1 '{.metadata.annotations.kubernetes\.io/config\.source}')"
+"$KUBECTL" delete pod fixed-node1 --wait=false >/dev/null
+eventually 15 pod_ready fixed-node1 || fail "a deleted mirror comes back"
+rm "$WORK/manifests/fixed.yaml"
+eventually 20 gone fixed-node1 || fail "the mirror goes with the manifest"
+none_left() { [ -z "$(ctr_ containers ls -q)" ] && [ -z "$(ls "$WORK/kubelet/pods")" ] && [ -z "$(ls "$WORK/logs/pods")" ]; }
+eventually 20 none_left || fail "nothing is left: $(ctr_ containers ls; ls "$WORK/kubelet/pods" "$WORK/logs/pods")"
+
+kill "$KUBELET_PID"
+wait_gone "$KUBELET_PID" 20 || fail "the kubelet ends"
+wait "$KUBELET_PID"
+is "exit status of the kubelet" 0 $?
+if grep -nE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$WORK/kubelet.log"; then fail "the sanitizers complain"; fi
+[ $FAILURES -eq 0 ] || tail -n 40 "$WORK/kubelet.log" >&2
