@@ -4,6 +4,7 @@
 
 #include "api/codec.h"
 #include "api/defaults.h"
+#include "api/protobuf.h"
 #include "base/encode.h"
 #include "base/str.h"
 #include "server/server_internal.h"
@@ -62,29 +63,62 @@ static int cannot_be_handled(
 
 /* --- media types */
 
-static int media_of(const struct api_req *q, bool *ret_yaml, struct kc_error *err)
+enum body_type { BODY_JSON, BODY_YAML, BODY_PROTO };
+
+static int media_of(const struct api_req *q, enum body_type *ret, struct kc_error *err)
 {
+        static const struct {
+                const char *name;
+                enum body_type type;
+        } types[] = {{"application/json", BODY_JSON}, {"application/yaml", BODY_YAML},
+            {"application/vnd.kubernetes.protobuf", BODY_PROTO}};
         const char *header = kc_http_req_header(q->http, "Content-Type");
-        *ret_yaml = false;
+        *ret = BODY_JSON;
         if (kc_str_empty(header))
                 return 0;
         KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(header, ';');
         KC_CLEANUP(kc_freep) char *type = kc_str_trim(parts[0]);
-        *ret_yaml = kc_strcaseeq(type, "application/yaml");
-        if (*ret_yaml || kc_strcaseeq(type, "application/json"))
-                return 0;
+        for (size_t i = 0; i < KC_ARRAY_LEN(types); i++)
+                if (kc_strcaseeq(types[i].name, type)) {
+                        *ret = types[i].type;
+                        return 0;
+                }
         return kc_error_set_api(err, 415, KC_REASON_UNSUPPORTED_MEDIA_TYPE,
             "the body of the request was in an unknown format - accepted media types include: application/json, "
-            "application/yaml");
+            "application/yaml, application/vnd.kubernetes.protobuf");
 }
 
-static int parse_body(
-    const struct api_req *q, const struct decode_target *t, bool yaml, struct json_object **ret, struct kc_error *err)
+/* The envelope says what is in it; what does not belong here is refused by its kind, undecoded. */
+static int parse_proto(
+    const char *body, size_t len, const struct decode_target *t, struct json_object **ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *api_version = NULL;
+        KC_CLEANUP(kc_freep) char *kind = NULL;
+        const char *raw;
+        size_t raw_len;
+        int r = kc_protobuf_unwrap(body, len, &api_version, &kind, &raw, &raw_len, err);
+        if (r == 0 && kc_streq(kind, t->kind))
+                r = kc_protobuf_decode(raw, raw_len, t->type, ret, err);
+        else if (r == 0)
+                *ret = json_object_new_object();
+        if (r < 0)
+                return r;
+        kc_json_set_str(*ret, "kind", kind);
+        kc_json_set_str(*ret, "apiVersion", api_version);
+        return 0;
+}
+
+static int parse_body(const struct api_req *q, const struct decode_target *t, enum body_type type,
+    struct json_object **ret, struct kc_error *err)
 {
         size_t len;
         const char *body = kc_http_req_body(q->http, &len);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        int r = yaml ? kc_yaml_parse(body, len, NULL, ret, &why) : kc_json_parse(body, len, NULL, ret, &why);
+        int r = type == BODY_YAML    ? kc_yaml_parse(body, len, NULL, ret, &why)
+                : type == BODY_PROTO ? parse_proto(body, len, t, ret, &why)
+                                     : kc_json_parse(body, len, NULL, ret, &why);
+        if (r < 0 && type == BODY_PROTO)
+                return unrecognized(q, t, kc_error_message(&why), err);
         if (r < 0) {
                 KC_CLEANUP(kc_freep)
                 char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
@@ -178,9 +212,9 @@ static int decode(struct api_req *q, const struct decode_target *t, int field_va
 
 int decode_untyped(struct api_req *q, const struct decode_target *t, struct json_object **ret, struct kc_error *err)
 {
-        bool yaml = false;
-        int r = media_of(q, &yaml, err);
-        return r < 0 ? r : parse_body(q, t, yaml, ret, err);
+        enum body_type type;
+        int r = media_of(q, &type, err);
+        return r < 0 ? r : parse_body(q, t, type, ret, err);
 }
 
 int decode_tree(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object *tree,
@@ -195,10 +229,10 @@ int decode_body(struct api_req *q, const struct decode_target *t, int field_vali
 {
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
         KC_CLEANUP(kc_strv_freep) char **duplicates = NULL;
-        bool yaml = false;
-        int r = media_of(q, &yaml, err);
+        enum body_type type;
+        int r = media_of(q, &type, err);
         if (r == 0)
-                r = parse_body(q, t, yaml, &tree, err);
+                r = parse_body(q, t, type, &tree, err);
         if (r == 0)
                 r = check_kind(t, tree, err);
         if (r < 0)
@@ -206,7 +240,7 @@ int decode_body(struct api_req *q, const struct decode_target *t, int field_vali
         size_t len;
         const char *body = kc_http_req_body(q->http, &len);
         /* Repeated keys of YAML have been refused by its parser. */
-        if (!yaml && field_validation != VALIDATE_IGNORE)
+        if (type == BODY_JSON && field_validation != VALIDATE_IGNORE)
                 duplicates = kc_json_duplicates(body, len);
         r = decode(q, t, field_validation, duplicates, tree, err);
         if (r == 0)

@@ -220,7 +220,7 @@ static char *advertised(const struct kc_apiserver_options *o)
         struct kc_ip ip;
         if (!kc_str_empty(o->advertise_address))
                 return kc_strdup(o->advertise_address);
-        if (kc_ip_parse(o->bind_address, &ip) == 0 && !kc_ip_is_unspecified(&ip))
+        if (kc_ip_parse(o->bind_address, &ip) == 0 && !kc_ip_is_unspecified(&ip) && !kc_ip_is_loopback(&ip))
                 return kc_strdup(o->bind_address);
         return default_address();
 }

@@ -13,11 +13,11 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 
 cleanup() {
-    local rc=$? pid
-    for pid in "${PIDS[@]}"; do
+    local rc=$? pid i
+    # Last started, first ended: the apiserver needs etcd to leave in order.
+    for ((i = ${#PIDS[@]} - 1; i >= 0; i--)); do
+        pid=${PIDS[i]}
         kill "$pid" 2>/dev/null
-    done
-    for pid in "${PIDS[@]}"; do
         wait_gone "$pid" 15 || kill -9 "$pid" 2>/dev/null
     done
     if [ -s "$WORK/apiserver.log" ] && grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$WORK/apiserver.log"; then
@@ -138,6 +138,7 @@ start_etcd() {
 start_apiserver() {
     [ -n "${API_PORT-}" ] || API_PORT=$(free_port)
     "$KUBEC_BIN/kube-apiserver" --etcd-servers="http://127.0.0.1:$ETCD_PORT" --bind-address=127.0.0.1 \
+        --advertise-address=192.0.2.10 \
         --secure-port="$API_PORT" --tls-cert-file="$WORK/apiserver.crt" --tls-private-key-file="$WORK/apiserver.key" \
         --client-ca-file="$WORK/ca.crt" --token-auth-file="$WORK/tokens.csv" \
         --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$WORK/sa.pub" \
