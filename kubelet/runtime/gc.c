@@ -180,7 +180,7 @@ static bool image_in_use(const Runtime__V1__Image *image, const Runtime__V1__Lis
 int kc_runtime_gc_images(
     struct kc_runtime *r, int high_percent, int low_percent, int64_t min_age_usec, struct kc_error *err)
 {
-        int64_t capacity, used;
+        int64_t capacity = 0, used = 0;
         int res = disk_usage(r, &capacity, &used, err);
         if (res < 0)
                 return res;

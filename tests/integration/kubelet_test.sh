@@ -48,7 +48,7 @@ start_kubelet() {
     "$KUBEC_BIN/kubelet" --kubeconfig="$WORK/admin.kubeconfig" --hostname-override=node1 --node-ip=10.123.9.1 \
         --container-runtime-endpoint="unix://$SOCK" --root-dir="$WORK/kubelet" --cert-dir="$WORK/kubelet/pki" \
         --pod-manifest-path="$WORK/manifests" --pod-logs-dir="$WORK/logs/pods" --container-log-dir="$WORK/logs/containers" \
-        --cni-conf-dir="$WORK/cni" --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v=2 \
+        --cni-conf-dir="$WORK/cni" --address=10.123.9.1 --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v=2 \
         >>"$WORK/kubelet.log" 2>&1 &
     KUBELET_PID=$!
     PIDS+=("$KUBELET_PID")
@@ -84,7 +84,8 @@ POD
 FOREVER="trap 'exit 0' TERM; echo started; while true; do sleep 0.1; done"
 
 mkdir -p "$WORK/manifests" "$WORK/images"
-start_control_plane
+start_control_plane --kubelet-client-certificate="$WORK/admin.crt" --kubelet-client-key="$WORK/admin.key" \
+    --kubelet-preferred-address-types=InternalIP
 "$KUBECTL" apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"default"}}'
 start_containerd || { fail "containerd does not start"; exit 1; }
 "$TESTS_DIR/../deploy/images/build" "$WORK/images" >/dev/null
@@ -110,6 +111,7 @@ has "address" 10.244.7. "$(pod web '{.status.podIP}')"
 is "phase" Running "$(pod web '{.status.phase}')"
 has "events" "Started:Container started" "$(events web)"
 has "log" "stdout F started" "$(cat "$WORK"/logs/pods/default_web_*/c/0.log)"
+is "kubectl logs" started "$("$KUBECTL" logs web)"
 
 echo "--- its process ends: another one within a second"
 first=$(container_id web)
