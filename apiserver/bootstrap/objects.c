@@ -29,11 +29,16 @@ int boot_create(struct kc_registry *r, const char *group, const char *resource, 
         kc_default_object(obj, row);
         c.name = name;
         e = kc_registry_create(&c, KC_TAKE(obj), NULL, NULL, err);
-        if (e == -EEXIST) {
+        if (e == 0)
+                return 0;
+        /* Somebody else made it; for a Service, its address is then taken before its name is looked at. */
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *there = NULL;
+        if (e == -EEXIST ||
+            kc_resources_get_live(kc_registry_resources(r), group, resource, ns, name, &there, NULL) == 0) {
                 kc_error_done(err);
                 return 0;
         }
-        return e < 0 ? kc_error_wrap(err, "cannot create %s %s", resource, name) : 0;
+        return kc_error_wrap(err, "cannot create %s %s", resource, name);
 }
 
 bool boot_exists(struct kc_registry *r, const char *group, const char *resource, const char *ns, const char *name)
