@@ -40,7 +40,8 @@ static void set_object(void *arg, const char *key, struct kc_cache_entry *e)
         struct feed *f = arg;
         bool pods = strcmp(f->resource, "pods") == 0;
         /* Most changes of pods are of their status. Only this thread writes: reading needs no lock. */
-        if (pods && authz_node_knows_pod(f->authz->node, key, kc_cache_entry_field("spec.nodeName", e)))
+        if (pods && !authz_feed_syncing(f->feed) &&
+            authz_node_knows_pod(f->authz->node, key, kc_cache_entry_field("spec.nodeName", e)))
                 return;
         KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(e);
         if (!obj)

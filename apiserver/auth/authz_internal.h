@@ -25,6 +25,8 @@ struct authz_feed;
 struct authz_feed *authz_feed_new(
     struct kc_loop *loop, struct kc_cache_resource *r, const struct authz_feed_cbs *cbs, void *arg);
 void authz_feed_start(struct authz_feed *f);
+/* Objects that are there are being told, after a start or a cut: changes in between may have been missed. */
+bool authz_feed_syncing(const struct authz_feed *f);
 void authz_feed_free(struct authz_feed *f);
 
 /* --- RBAC (rbac.c): roles and bindings. The caller holds the lock. */

@@ -87,6 +87,11 @@ void authz_feed_start(struct authz_feed *f)
                 kc_timer_arm(f->retry, RETRY); /* the cache is not loaded yet */
 }
 
+bool authz_feed_syncing(const struct authz_feed *f)
+{
+        return f->syncing;
+}
+
 static void retry(void *arg)
 {
         authz_feed_start(arg);
