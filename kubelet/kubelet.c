@@ -490,6 +490,7 @@ void kc_kubelet_stop(struct kc_kubelet *k)
         kc_status_manager_stop(k->statuses);
         kc_node_stop(k->node);
         kc_pleg_stop(k->pleg);
+        kc_prober_stop(k->prober);
 }
 
 /* Workers may wait for answers, which come through the loop: it runs on until they have ended. Calls to the runtime

@@ -302,19 +302,6 @@ static void step(void *arg)
 
 /* --- On the loop */
 
-static void on_timer(void *arg)
-{
-        struct task *t = arg;
-        if (t->busy)
-                return;
-        t->busy = true;
-        if (kc_pool_submit(t->p->o.pool, step, task_ref(t)) < 0) {
-                t->busy = false;
-                task_unref(t);
-                kc_timer_arm(t->timer, POOL_FULL_RETRY);
-        }
-}
-
 /* True when the task is to do nothing any more; its timer and result are gone then. No step runs. */
 static bool is_over(struct task *t)
 {
@@ -328,6 +315,19 @@ static bool is_over(struct task *t)
                 t->timer = NULL;
         }
         return over;
+}
+
+static void on_timer(void *arg)
+{
+        struct task *t = arg;
+        if (t->busy || is_over(t))
+                return;
+        t->busy = true;
+        if (kc_pool_submit(t->p->o.pool, step, task_ref(t)) < 0) {
+                t->busy = false;
+                task_unref(t);
+                kc_timer_arm(t->timer, POOL_FULL_RETRY);
+        }
 }
 
 /* Takes the step's reference. */
@@ -478,10 +478,8 @@ void kc_prober_remove_pod(struct kc_prober *p, const char *pod_uid)
         remove_tasks(p, pod_uid, true);
 }
 
-void kc_prober_free(struct kc_prober *p)
+void kc_prober_stop(struct kc_prober *p)
 {
-        if (!p)
-                return;
         size_t it = 0;
         void *value;
         pthread_mutex_lock(&p->mutex);
@@ -491,6 +489,15 @@ void kc_prober_free(struct kc_prober *p)
                 kc_timer_free(t->timer);
                 t->timer = NULL;
         }
+        pthread_mutex_unlock(&p->mutex);
+}
+
+void kc_prober_free(struct kc_prober *p)
+{
+        if (!p)
+                return;
+        kc_prober_stop(p);
+        pthread_mutex_lock(&p->mutex);
         struct kc_map *tasks = KC_TAKE(p->tasks);
         p->tasks = kc_map_new(task_unref);
         pthread_mutex_unlock(&p->mutex);

@@ -41,6 +41,8 @@ struct kc_prober_opts {
         void *arg;
 };
 int kc_prober_new(const struct kc_prober_opts *o, struct kc_prober **ret, struct kc_error *err);
+/* On the loop, before the pool is freed: no probe begins any more. */
+void kc_prober_stop(struct kc_prober *p);
 /* On the loop or after it stopped, when the pool has drained. */
 void kc_prober_free(struct kc_prober *p);
 KC_DEFINE_CLEANUP(struct kc_prober *, kc_prober_free)
