@@ -70,8 +70,8 @@ static int media_of(const struct api_req *q, enum body_type *ret, struct kc_erro
         static const struct {
                 const char *name;
                 enum body_type type;
-        } types[] = {{"application/json", BODY_JSON}, {"application/yaml", BODY_YAML},
-            {"application/vnd.kubernetes.protobuf", BODY_PROTO}};
+        } types[] = {
+            {"application/json", BODY_JSON}, {"application/yaml", BODY_YAML}, {KC_PROTOBUF_MEDIA_TYPE, BODY_PROTO}};
         const char *header = kc_http_req_header(q->http, "Content-Type");
         *ret = BODY_JSON;
         if (kc_str_empty(header))
@@ -85,24 +85,25 @@ static int media_of(const struct api_req *q, enum body_type *ret, struct kc_erro
                 }
         return kc_error_set_api(err, 415, KC_REASON_UNSUPPORTED_MEDIA_TYPE,
             "the body of the request was in an unknown format - accepted media types include: application/json, "
-            "application/yaml, application/vnd.kubernetes.protobuf");
+            "application/yaml, " KC_PROTOBUF_MEDIA_TYPE);
 }
 
 /* The envelope says what is in it; what does not belong here is refused by its kind, undecoded. */
-static int parse_proto(
-    const char *body, size_t len, const struct decode_target *t, struct json_object **ret, struct kc_error *err)
+static int parse_proto(const struct api_req *q, const char *body, size_t len, const struct decode_target *t,
+    struct json_object **ret, struct kc_error *err)
 {
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         KC_CLEANUP(kc_freep) char *api_version = NULL;
         KC_CLEANUP(kc_freep) char *kind = NULL;
         const char *raw;
         size_t raw_len;
-        int r = kc_protobuf_unwrap(body, len, &api_version, &kind, &raw, &raw_len, err);
-        if (r == 0 && kc_streq(kind, t->kind))
-                r = kc_protobuf_decode(raw, raw_len, t->type, ret, err);
-        else if (r == 0)
+        if (kc_protobuf_unwrap(body, len, &api_version, &kind, &raw, &raw_len, &why) < 0)
+                return unrecognized(q, t, kc_error_message(&why), err);
+        bool ours = kc_str_empty(kind) || kc_streq(kind, t->kind);
+        if (ours && kc_protobuf_decode(raw, raw_len, t->type, ret, &why) < 0)
+                return cannot_be_handled(t->kind, t->version, t, kc_error_message(&why), err);
+        if (!ours)
                 *ret = json_object_new_object();
-        if (r < 0)
-                return r;
         kc_json_set_str(*ret, "kind", kind);
         kc_json_set_str(*ret, "apiVersion", api_version);
         return 0;
@@ -113,12 +114,11 @@ static int parse_body(const struct api_req *q, const struct decode_target *t, en
 {
         size_t len;
         const char *body = kc_http_req_body(q->http, &len);
+        if (type == BODY_PROTO)
+                return parse_proto(q, body, len, t, ret, err);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        int r = type == BODY_YAML    ? kc_yaml_parse(body, len, NULL, ret, &why)
-                : type == BODY_PROTO ? parse_proto(body, len, t, ret, &why)
-                                     : kc_json_parse(body, len, NULL, ret, &why);
-        if (r < 0 && type == BODY_PROTO)
-                return unrecognized(q, t, kc_error_message(&why), err);
+        int r =
+            type == BODY_YAML ? kc_yaml_parse(body, len, NULL, ret, &why) : kc_json_parse(body, len, NULL, ret, &why);
         if (r < 0) {
                 KC_CLEANUP(kc_freep)
                 char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
