@@ -119,7 +119,9 @@ static int kubelet_url(
         const char *address = node_address(q->server, n);
         if (!address)
                 return kc_err_internal(err, "no preferred addresses found; known addresses: []");
-        int64_t port = kc_json_int_at(n, "status.daemonEndpoints.kubeletEndpoint.Port", KUBELET_PORT);
+        int64_t port = kc_json_int_at(n, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
+        if (port <= 0)
+                port = KUBELET_PORT;
         bool v6 = strchr(address, ':') != NULL;
         *ret = kc_asprintf("https://%s%s%s:%lld/containerLogs/%s/%s/%s%s", v6 ? "[" : "", address, v6 ? "]" : "",
             (long long)port, kc_meta_namespace(pod), kc_meta_name(pod), container, kc_buf_str(&query));

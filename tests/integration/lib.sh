@@ -180,6 +180,7 @@ stop_apiserver() {
 api() {
     local method=$1 path=$2
     shift 2
+    : >"$WORK/body"
     curl -s --max-time 60 --cacert "$WORK/ca.crt" -H "Authorization: Bearer ${TOKEN:-admin-token}" -A kubec-test -X "$method" \
         -o "$WORK/body" -D "$WORK/headers" -w '%{http_code}' "$@" "https://127.0.0.1:$API_PORT$path" >"$WORK/code"
     cat "$WORK/body"
