@@ -1,4 +1,5 @@
-/* Defaulting rules that depend on more than one field (SetDefaults_* of upstream), by kind. Called after the static defaults. */
+/* Defaulting rules that depend on more than one field (SetDefaults_* of upstream), by kind. Called after the static
+ * defaults. */
 #pragma once
 
 #include "api/schema.h"

@@ -12,11 +12,11 @@ typedef __int128 wide;
 static const wide nano_one = 1000000000;
 /* Binary quantities are capped at 2^63-1; others are only held below what 128 bits can add up. */
 static const wide binary_max = (wide)INT64_MAX * 1000000000;
-#define WIDE_MAX ((((wide)1) << 125))
+#define WIDE_MAX ((wide)10000000000000000000u * 1000000000000000000u) /* 10^37 */
 
 static wide add_clamped(wide a, wide b)
 {
-        wide sum = a + b; /* both are within 2^125 */
+        wide sum = a + b; /* both are within 10^37 */
         return sum > WIDE_MAX ? WIDE_MAX : sum < -WIDE_MAX ? -WIDE_MAX : sum;
 }
 
@@ -94,7 +94,7 @@ static const char *parse_number(const char *s, struct decimal *ret, int *ret_dig
                         continue;
                 }
                 digits++;
-                if (d.mantissa > WIDE_MAX / 1000) {
+                if (d.mantissa > (WIDE_MAX - 9) / 10) {
                         d.sticky |= *s != '0';
                         d.exponent += !point;
                         continue;

@@ -1,4 +1,5 @@
-/* Label and field selectors (apimachinery labels.Parse, fields.ParseSelector, metav1.LabelSelector). Immutable: any thread. */
+/* Label and field selectors (apimachinery labels.Parse, fields.ParseSelector, metav1.LabelSelector). Immutable: any
+ * thread. */
 #pragma once
 
 #include "json/json.h"
@@ -23,10 +24,11 @@ struct kc_field_selector;
 /* "metadata.name=a,status.phase!=Running" with \\ \, \= escapes. */
 int kc_field_selector_parse(const char *s, struct kc_field_selector **ret, struct kc_error *err);
 /* get returns the value of a field, NULL for an unset one (compares as ""). */
-bool kc_field_selector_matches(const struct kc_field_selector *s, const char *(*get)(const char *field, void *arg), void *arg);
+bool kc_field_selector_matches(
+    const struct kc_field_selector *s, const char *(*get)(const char *field, void *arg), void *arg);
 size_t kc_field_selector_len(const struct kc_field_selector *s);
-void kc_field_selector_at(const struct kc_field_selector *s, size_t i, const char **ret_field, bool *ret_negated,
-    const char **ret_value);
+void kc_field_selector_at(
+    const struct kc_field_selector *s, size_t i, const char **ret_field, bool *ret_negated, const char **ret_value);
 /* The value that an "=" term requires of the field, or NULL. */
 const char *kc_field_selector_requires(const struct kc_field_selector *s, const char *field);
 void kc_field_selector_free(struct kc_field_selector *s);
