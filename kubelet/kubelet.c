@@ -468,6 +468,7 @@ int kc_kubelet_new(
 int kc_kubelet_start(struct kc_kubelet *k, struct kc_error *err)
 {
         (void)err;
+        kc_kubelet_metrics_register(k);
         if (k->files)
                 kc_file_source_start(k->files);
         kc_pleg_start(k->pleg);

@@ -138,6 +138,9 @@ int kc_mirror_delete(
 /* --- ops.c */
 void kc_kubelet_server_ops_fill(struct kc_kubelet *k, struct kc_kubelet_server_ops *ops);
 bool kc_kubelet_probe_target(void *kubelet, const char *uid, const char *container, struct kc_probe_target *ret);
+/* Once, and at every housekeeping. */
+void kc_kubelet_metrics_register(struct kc_kubelet *k);
+void kc_kubelet_metrics(struct kc_kubelet *k);
 /* What env and volumes need to know; strings borrowed from rt and k. allocatable is the caller's to free. */
 void kc_kubelet_facts(struct kc_kubelet *k, const struct json_object *pod, const struct kc_pod_runtime *rt,
     struct kc_pod_facts *ret, struct kc_object **ret_node);

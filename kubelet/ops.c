@@ -3,6 +3,7 @@
 #include "api/status.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/metrics.h"
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
 
@@ -156,6 +157,48 @@ static struct kc_object *node(void *arg)
 {
         struct kc_kubelet *k = arg;
         return kc_node_object(k->node);
+}
+
+/* --- Metrics, computed when they are asked for. */
+
+static double count_containers(struct kc_kubelet *k, enum kc_container_state state, bool pods)
+{
+        size_t n = 0, it = 0;
+        const char *uid;
+        void *value;
+        pthread_mutex_lock(&k->mutex);
+        while (kc_map_next(k->workers, &it, &uid, &value)) {
+                const struct kc_pod_runtime *rt = ((const struct kc_worker *)value)->rt;
+                n += pods && kc_pod_runtime_ready_sandbox(rt);
+                for (size_t i = 0; !pods && rt && i < rt->n_containers; i++)
+                        n += rt->containers[i].state == state;
+        }
+        pthread_mutex_unlock(&k->mutex);
+        return (double)n;
+}
+
+static double running_pods(void *arg)
+{
+        return count_containers(arg, KC_STATE_RUNNING, true);
+}
+
+void kc_kubelet_metrics(struct kc_kubelet *k)
+{
+        static const char *const node_labels[] = {"node", NULL};
+        static const char *const state_labels[] = {"container_state", NULL};
+        kc_metric_set(kc_metric_gauge("kubelet_node_name", "The node's name. The count is always 1.", node_labels), 1,
+            KC_LABELS(k->node_name));
+        struct kc_metric *m =
+            kc_metric_gauge("kubelet_running_containers", "Number of containers currently running", state_labels);
+        static const char *const names[] = {"created", "running", "exited", "unknown"};
+        for (size_t i = 0; i < KC_ARRAY_LEN(names); i++)
+                kc_metric_set(m, count_containers(k, (enum kc_container_state)i, false), KC_LABELS(names[i]));
+}
+
+void kc_kubelet_metrics_register(struct kc_kubelet *k)
+{
+        kc_metric_callback(
+            "kubelet_running_pods", "Number of pods that have a running pod sandbox", "gauge", running_pods, k);
 }
 
 void kc_kubelet_server_ops_fill(struct kc_kubelet *k, struct kc_kubelet_server_ops *ops)

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/metrics.h"
 #include "kubelet/kubelet_internal.h"
 
 #define RELIST_FAST (1 * KC_SEC)
@@ -35,6 +36,7 @@ struct watch {
 struct kc_pleg {
         struct kc_kubelet *k;
         struct kc_timer *timer, *events_timer;
+        struct kc_metric *duration;   /* of relists */
         struct kc_cri_events *events; /* NULL: not open */
         bool has_events, stopped;
         atomic_bool relisting;
@@ -284,6 +286,7 @@ static void relist(void *arg)
         struct kc_pleg *p = arg;
         struct kc_error err = KC_ERROR_INIT;
         struct kc_map *now = kc_map_new(kc_free);
+        kc_mono begin = kc_clock_mono(p->k->clock);
         if (list_states(p, now, &err) < 0) {
                 kc_log_error(&err, "Unable to list pods from the container runtime, retrying");
                 kc_error_done(&err);
@@ -292,6 +295,7 @@ static void relist(void *arg)
                 atomic_store(&p->last_relist, kc_clock_mono(p->k->clock));
                 compare(p, now);
         }
+        kc_metric_observe(p->duration, (double)(kc_clock_mono(p->k->clock) - begin) / KC_SEC, NULL);
         atomic_store(&p->relisting, false);
         kc_loop_post(p->k->loop, rearm, p);
 }
@@ -363,6 +367,9 @@ struct kc_pleg *kc_pleg_new(struct kc_kubelet *k)
         p->ended = kc_map_new(kc_free);
         p->untracked = kc_map_new(kc_free);
         p->states = kc_map_new(kc_free);
+        static const double buckets[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+        p->duration = kc_metric_histogram("kubelet_pleg_relist_duration_seconds",
+            "Duration in seconds for relisting pods in PLEG.", NULL, buckets, KC_ARRAY_LEN(buckets));
         p->timer = kc_timer_new(k->loop, on_timer, p);
         p->events_timer = kc_timer_new(k->loop, open_events, p);
         return p;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "kubelet/cri/client_internal.h"
@@ -71,7 +72,9 @@ int kc_cri_call(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method
         ProtobufCMessage *resp = NULL;
         if (atomic_load(&c->closed))
                 return kc_error_set(err, ECANCELED, "the kubelet is stopping");
+        kc_mono begin = kc_clock_mono(NULL);
         int r = kc_grpc_call(ch, method, req, desc, timeout_ms, true, &resp, NULL, err);
+        kc_cri_count(method, kc_clock_mono(NULL) - begin, r < 0);
         if (r < 0)
                 return r;
         *(ProtobufCMessage **)ret = resp;
@@ -94,7 +97,9 @@ int kc_cri_call_rpc(struct kc_cri *c, struct kc_grpc_channel *ch, const char *me
         struct kc_error e = KC_ERROR_INIT;
         if (atomic_load(&c->closed))
                 return kc_error_set(err, ECANCELED, "the kubelet is stopping");
+        kc_mono begin = kc_clock_mono(NULL);
         int r = kc_grpc_call(ch, method, req, desc, timeout_ms, true, &resp, &code, &e);
+        kc_cri_count(method, kc_clock_mono(NULL) - begin, r < 0);
         if (r < 0) {
                 r = kc_error_set(
                     err, e.errnum, "rpc error: code = %s desc = %s", code_name(code), kc_error_message(&e));

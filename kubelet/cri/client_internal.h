@@ -22,3 +22,6 @@ int kc_cri_call(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method
  * pulls. */
 int kc_cri_call_rpc(struct kc_cri *c, struct kc_grpc_channel *ch, const char *method, const void *req,
     const ProtobufCMessageDescriptor *desc, int timeout_ms, void *ret, struct kc_error *err);
+
+/* One call has ended. */
+void kc_cri_count(const char *method, int64_t usec, bool failed);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "daemon/metrics.h"
 #include "kubelet/pod/pod.h"
 #include "kubelet/prober/lifecycle.h"
 #include "kubelet/runtime/runtime_internal.h"
@@ -56,6 +57,16 @@ static int read_ips(struct step *st, struct kc_error *err)
         return 0;
 }
 
+static void count_pod(bool failed)
+{
+        kc_metric_add(
+            kc_metric_counter("kubelet_started_pods_total", "Cumulative number of pods started", NULL), 1, NULL);
+        if (failed)
+                kc_metric_add(kc_metric_counter("kubelet_started_pods_errors_total",
+                                  "Cumulative number of errors when starting pods", NULL),
+                    1, NULL);
+}
+
 static int create_sandbox(struct step *st, uint32_t attempt, struct kc_error *err)
 {
         struct kc_runtime *r = st->r;
@@ -82,6 +93,7 @@ static int create_sandbox(struct step *st, uint32_t attempt, struct kc_error *er
                 kc_kubelet_event_pod(r->o.events, st->pod, NULL, KC_EVENT_WARNING, "FailedCreatePodSandBox",
                     "Failed to create pod sandbox: %s", kc_error_message(err));
         st->sync->changed = true;
+        count_pod(res < 0);
         return res;
 }
 
@@ -102,6 +114,17 @@ static int write_hosts(struct step *st, struct kc_error *err)
 }
 
 /* --- Containers */
+
+static void count_container(const struct step *st, const char *name)
+{
+        static const char *const labels[] = {"container_type", NULL};
+        static const char *const types[] = {"container", "init_container", "ephemeral_container"};
+        enum kc_container_kind kind = KC_CONTAINER_APP;
+        (void)kc_pod_container(st->pod, name, &kind); /* it is one of the pod's */
+        kc_metric_add(
+            kc_metric_counter("kubelet_started_containers_total", "Cumulative number of containers started", labels), 1,
+            KC_LABELS(types[kind]));
+}
 
 static char *crash_key(const struct step *st, const struct json_object *container)
 {
@@ -322,6 +345,7 @@ static void start_container(struct step *st, const struct json_object *container
                 return;
         }
         kc_kubelet_event_pod(r->o.events, st->pod, name, KC_EVENT_NORMAL, "Started", "Container started");
+        count_container(st, name);
         link_log(st, container, id, l.sandbox, l.count);
         kc_strv_remove(st->sync->restart_anyway, name);
         if (run_post_start(st, container, id) == 0)
