@@ -1,0 +1,14 @@
+/* Client-side apply: what is sent, without the sending. */
+#pragma once
+
+#include "cli/resource_map.h"
+
+#define KC_LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
+/* The object with its last-applied annotation, as kubectl computes it. The caller's. */
+struct json_object *kc_apply_modified(const struct json_object *obj);
+/* The patch from the live object to modified (of kc_apply_modified); *ret_patch NULL: nothing to do. *ret_content_type
+ * says which kind of patch. */
+int kc_apply_patch(const struct kc_api_resource *res, const struct json_object *live,
+    const struct json_object *modified, struct json_object **ret_patch, const char **ret_content_type,
+    struct kc_error *err);

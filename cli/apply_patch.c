@@ -1,0 +1,56 @@
+/* The last-applied annotation and the three-way patch. Any thread. */
+#include <string.h>
+
+#include "api/object.h"
+#include "api/patch.h"
+#include "api/schema.h"
+#include "base/str.h"
+#include "cli/apply.h"
+
+/* As Go's encoder writes an object: keys sorted, <, > and & escaped, a newline at the end. */
+static char *encode(const struct json_object *obj)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf plain = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        kc_json_write_sorted(&plain, obj);
+        for (const char *p = kc_buf_str(&plain); *p; p++)
+                if (*p == '<' || *p == '>' || *p == '&')
+                        kc_buf_addf(&out, "\\u%04x", *p);
+                else
+                        kc_buf_addc(&out, *p);
+        kc_buf_addc(&out, '\n');
+        return kc_buf_take_str(&out);
+}
+
+struct json_object *kc_apply_modified(const struct json_object *obj)
+{
+        struct json_object *modified = kc_json_copy(obj);
+        struct json_object *annotations = kc_json_ensure_obj(kc_json_ensure_obj(modified, "metadata"), "annotations");
+        kc_json_del(annotations, KC_LAST_APPLIED);
+        KC_CLEANUP(kc_freep) char *text = encode(modified);
+        kc_json_set_str(annotations, KC_LAST_APPLIED, text);
+        return modified;
+}
+
+int kc_apply_patch(const struct kc_api_resource *res, const struct json_object *live,
+    const struct json_object *modified, struct json_object **ret_patch, const char **ret_content_type,
+    struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *original = NULL;
+        KC_CLEANUP(kc_json_freep) struct json_object *patch = NULL;
+        const char *text = kc_meta_annotation(live, KC_LAST_APPLIED);
+        int e = kc_str_empty(text) ? 0 : kc_json_parse(text, strlen(text), NULL, &original, err);
+        if (e < 0)
+                return kc_error_wrap(err, "the annotation %s does not hold JSON", KC_LAST_APPLIED);
+        const struct kc_resource *known = kc_schema_kind(res->group, res->version, res->kind);
+        if (known && known->type)
+                e = kc_patch_three_way_strategic(original, modified, live, known->type, &patch, err);
+        else
+                e = kc_patch_three_way_merge(original, modified, live, &patch, err);
+        if (e < 0)
+                return e;
+        *ret_content_type =
+            known && known->type ? "application/strategic-merge-patch+json" : "application/merge-patch+json";
+        *ret_patch = kc_json_n_keys(patch) > 0 ? KC_TAKE(patch) : NULL;
+        return 0;
+}

@@ -1,0 +1,71 @@
+/* What a command runs in: global options, the connection to the API server made at first need, output streams. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/resource_map.h"
+#include "client/rest.h"
+#include "daemon/flags.h"
+
+struct kc_cli {
+        const char *program; /* "kubec", for messages */
+        FILE *in, *out, *err;
+        /* Global flags; NULL when not given. */
+        char *kubeconfig, *context, *cluster, *user, *ns, *server, *token;
+        char *as, **as_groups, *as_uid;
+        char *ca_file, *cert_file, *key_file, *tls_server_name;
+        bool insecure;
+        char *request_timeout;
+        int verbosity;
+        bool help;
+        /* Made at first need; see the functions below. */
+        struct json_object *config_tree;
+        struct kc_client_config config;
+        bool configured;
+        struct kc_loop *loop;
+        struct kc_rest *rest;
+        struct kc_resource_map *map;
+};
+
+/* One row of the command table: kubec <name> [<sub>] ... */
+struct kc_command {
+        const char *name;  /* "get", "rollout" */
+        const char *usage; /* "get TYPE [NAME] [flags]" */
+        const char *summary;
+        const struct kc_flag *flags; /* values are static: one command runs per process */
+        size_t n_flags;
+        /* args: a strv of the positional arguments, never NULL. 0, or a negative errno with err set (which the caller
+         * prints as kubectl does). KC_CLI_FAILED: everything was said, exit 1. */
+        int (*run)(struct kc_cli *c, char **args, struct kc_error *err);
+        const struct kc_command *subs; /* subcommands, run is NULL then */
+        size_t n_subs;
+        const char *alias; /* another name, or NULL */
+};
+enum { KC_CLI_FAILED = 1 };
+
+void kc_cli_init(struct kc_cli *c);
+void kc_cli_done(struct kc_cli *c);
+/* The merged kubeconfig (borrowed). */
+int kc_cli_config(struct kc_cli *c, const struct json_object **ret, struct kc_error *err);
+/* The namespace commands work in: -n, the context's, "default". Borrowed. */
+int kc_cli_namespace(struct kc_cli *c, const char **ret, struct kc_error *err);
+/* True when -n was given. */
+bool kc_cli_namespace_given(const struct kc_cli *c);
+/* The client; its loop runs on a thread of its own. */
+int kc_cli_rest(struct kc_cli *c, struct kc_rest **ret, struct kc_error *err);
+/* What the server serves, from its aggregated discovery. */
+int kc_cli_map(struct kc_cli *c, struct kc_resource_map **ret, struct kc_error *err);
+/* --request-timeout in ms; 0: none. */
+int kc_cli_request_timeout_ms(const struct kc_cli *c, int *ret_ms, struct kc_error *err);
+
+/* Finds the command, parses its flags, runs it, prints the error; the exit code. */
+int kc_cli_main(struct kc_cli *c, const struct kc_command *commands, size_t n, int argc, char **argv);
+/* "error: ..." or "Error from server (NotFound): ..." as kubectl's CheckErr, without a newline at the end. Heap. */
+char *kc_cli_error_text(const struct kc_cli *c, const struct kc_error *err);
+void kc_cli_print_error(struct kc_cli *c, const struct kc_error *err);
+/* "error: <message>\nSee 'kubec get -h' for help and examples" */
+int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)
+    KC_PRINTF(4, 5);
+/* "error when <verb> "<source>": ..." in front of the message. */
+int kc_cli_add_source(struct kc_error *err, const char *verb, const char *source);

@@ -1,0 +1,199 @@
+/* From argv to a command: global flags, the table of commands, help. Main thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/cli.h"
+
+enum { N_GLOBAL = 20, MAX_FLAGS = 64 };
+
+/* Flags that every command has. */
+static size_t global_flags(struct kc_cli *c, struct kc_flag out[static N_GLOBAL])
+{
+        const struct kc_flag flags[] = {
+            {"kubeconfig", 0, KC_FLAG_STRING, &c->kubeconfig, "path to the kubeconfig file", "Global"},
+            {"context", 0, KC_FLAG_STRING, &c->context, "the kubeconfig context to use", "Global"},
+            {"cluster", 0, KC_FLAG_STRING, &c->cluster, "the kubeconfig cluster to use", "Global"},
+            {"user", 0, KC_FLAG_STRING, &c->user, "the kubeconfig user to use", "Global"},
+            {"namespace", 'n', KC_FLAG_STRING, &c->ns, "the namespace scope of this request", "Global"},
+            {"server", 's', KC_FLAG_STRING, &c->server, "address and port of the API server", "Global"},
+            {"token", 0, KC_FLAG_STRING, &c->token, "bearer token for authentication", "Global"},
+            {"as", 0, KC_FLAG_STRING, &c->as, "user to impersonate", "Global"},
+            {"as-group", 0, KC_FLAG_STRV, &c->as_groups, "group to impersonate, may be repeated", "Global"},
+            {"as-uid", 0, KC_FLAG_STRING, &c->as_uid, "UID to impersonate", "Global"},
+            {"certificate-authority", 0, KC_FLAG_STRING, &c->ca_file, "file of the certificate authority", "Global"},
+            {"client-certificate", 0, KC_FLAG_STRING, &c->cert_file, "client certificate file", "Global"},
+            {"client-key", 0, KC_FLAG_STRING, &c->key_file, "client key file", "Global"},
+            {"tls-server-name", 0, KC_FLAG_STRING, &c->tls_server_name, "name to verify the server by", "Global"},
+            {"insecure-skip-tls-verify", 0, KC_FLAG_BOOL, &c->insecure, "do not verify the server", "Global"},
+            {"request-timeout", 0, KC_FLAG_STRING, &c->request_timeout, "limit of a single request (1s, 2m, 0)",
+                "Global"},
+            {"v", 'v', KC_FLAG_INT, &c->verbosity, "number for the log level verbosity", "Global"},
+            {"help", 'h', KC_FLAG_BOOL, &c->help, "show the help of the command", "Global"},
+            {"cache-dir", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Global"},
+            {"warnings-as-errors", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Global"},
+        };
+        _Static_assert(KC_ARRAY_LEN(flags) == N_GLOBAL, "the size of the table");
+        memcpy(out, flags, sizeof(flags));
+        return N_GLOBAL;
+}
+
+/* Flags that may stand without a value. */
+static const struct {
+        const char *flag, *value;
+} optional_values[] = {
+    {"--cascade", "--cascade=background"},
+    {"--dry-run", "--dry-run=unchanged"},
+    {"--validate", "--validate=strict"},
+};
+
+static const char *with_value(const char *arg)
+{
+        for (size_t i = 0; i < KC_ARRAY_LEN(optional_values); i++)
+                if (kc_streq(arg, optional_values[i].flag))
+                        return optional_values[i].value;
+        return arg;
+}
+
+/* Does this argument, a flag, take the next one as its value? */
+static bool takes_next(const char *arg, const struct kc_flag *flags, size_t n)
+{
+        if (strchr(arg, '='))
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                bool same =
+                    arg[1] == '-' ? kc_streq(arg + 2, flags[i].name) : arg[1] == flags[i].short_name && arg[2] == '\0';
+                if (same)
+                        return flags[i].kind != KC_FLAG_BOOL;
+        }
+        return false;
+}
+
+/* The index of the first word that is no flag, from at on; argc: none. */
+static int next_word(int argc, char *const *argv, int at, const struct kc_flag *flags, size_t n)
+{
+        while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+                if (kc_streq(argv[at], "--"))
+                        return argc;
+                at += takes_next(argv[at], flags, n) ? 2 : 1;
+        }
+        return KC_MIN(at, argc);
+}
+
+static const struct kc_command *find_command(const struct kc_command *v, size_t n, const char *name)
+{
+        for (size_t i = 0; i < n; i++)
+                if (kc_streq(v[i].name, name) || (v[i].alias && kc_streq(v[i].alias, name)))
+                        return &v[i];
+        return NULL;
+}
+
+static void print_commands(FILE *out, const struct kc_command *v, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                (void)fprintf(out, "  %-15s %s\n", v[i].name, v[i].summary);
+}
+
+static void print_root_help(const struct kc_cli *c, const struct kc_command *v, size_t n)
+{
+        (void)fprintf(c->out, "%s controls the Kubernetes cluster manager.\n\nCommands:\n", c->program);
+        print_commands(c->out, v, n);
+        (void)fprintf(c->out,
+            "\nUsage:\n  %s [flags] [options]\n\nUse \"%s <command> --help\" for more about a command.\n", c->program,
+            c->program);
+}
+
+static void print_help(const struct kc_cli *c, const struct kc_command *cmd, const struct kc_flag *flags, size_t n)
+{
+        if (cmd->n_subs > 0) {
+                (void)fprintf(c->out, "%s\n\nAvailable Commands:\n", cmd->summary);
+                print_commands(c->out, cmd->subs, cmd->n_subs);
+                (void)fprintf(c->out, "\nUsage:\n  %s %s SUBCOMMAND [options]\n", c->program, cmd->name);
+                return;
+        }
+        KC_CLEANUP(kc_freep) char *usage = kc_asprintf("%s %s", c->program, cmd->usage ? cmd->usage : cmd->name);
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        kc_flags_help(&b, usage, cmd->summary, flags, n);
+        (void)fputs(kc_buf_str(&b), c->out);
+}
+
+static int run_command(struct kc_cli *c, const struct kc_command *cmd, const char *path, int argc, char *const *argv)
+{
+        static struct kc_flag flags[MAX_FLAGS + N_GLOBAL]; /* the table is asked for given flags later */
+        size_t n = KC_MIN(cmd->n_flags, (size_t)MAX_FLAGS);
+        if (n > 0)
+                memcpy(flags, cmd->flags, n * sizeof(*flags));
+        n += global_flags(c, flags + n);
+        KC_CLEANUP(kc_strv_freep) char **args = NULL;
+        struct kc_error err = KC_ERROR_INIT;
+        int e = kc_flags_parse(flags, n, argc, argv, &args, &err);
+        if (e < 0) {
+                (void)fprintf(
+                    c->err, "error: %s\nSee '%s %s --help' for usage.\n", kc_error_message(&err), c->program, path);
+                kc_error_done(&err);
+                return 1;
+        }
+        kc_log_set_verbosity(c->verbosity);
+        if (c->help || !cmd->run) {
+                print_help(c, cmd, flags, n);
+                return 0;
+        }
+        char *none[] = {NULL};
+        e = cmd->run(c, args ? args : none, &err);
+        if (e < 0)
+                kc_cli_print_error(c, &err);
+        kc_error_done(&err);
+        if (fflush(c->out) != 0) {
+                (void)fprintf(c->err, "error: write: %s\n", strerror(errno));
+                return 1;
+        }
+        return e == 0 ? 0 : 1;
+}
+
+int kc_cli_main(struct kc_cli *c, const struct kc_command *commands, size_t n, int argc, char **argv)
+{
+        struct kc_flag globals[N_GLOBAL];
+        size_t n_globals = global_flags(c, globals);
+        int at = next_word(argc, argv, 1, globals, n_globals);
+        if (at >= argc) {
+                print_root_help(c, commands, n);
+                return 0;
+        }
+        const struct kc_command *cmd = find_command(commands, n, argv[at]);
+        if (!cmd) {
+                if (kc_streq(argv[at], "help")) {
+                        print_root_help(c, commands, n);
+                        return 0;
+                }
+                (void)fprintf(c->err, "error: unknown command \"%s\" for \"%s\"\n", argv[at], c->program);
+                return 1;
+        }
+        int sub_at = -1;
+        KC_CLEANUP(kc_freep) char *path = kc_strdup(cmd->name);
+        if (cmd->n_subs > 0) {
+                int next = next_word(argc, argv, at + 1, globals, n_globals);
+                const struct kc_command *sub = next < argc ? find_command(cmd->subs, cmd->n_subs, argv[next]) : NULL;
+                if (sub) {
+                        sub_at = next;
+                        kc_free(path);
+                        path = kc_asprintf("%s %s", cmd->name, sub->name);
+                        cmd = sub;
+                } else if (next < argc && !cmd->run) {
+                        (void)fprintf(c->err, "error: unknown command \"%s\"\nSee '%s %s -h' for help and examples\n",
+                            argv[next], c->program, cmd->name);
+                        return 1;
+                }
+        }
+        KC_CLEANUP(kc_freep) char **rest = kc_calloc((size_t)argc + 1, sizeof(*rest)); /* elements are borrowed */
+        int n_rest = 0;
+        bool literal = false;
+        for (int i = 0; i < argc; i++) {
+                if (i == at || i == sub_at)
+                        continue;
+                literal = literal || kc_streq(argv[i], "--");
+                rest[n_rest++] = literal || i == 0 ? argv[i] : (char *)with_value(argv[i]);
+        }
+        return run_command(c, cmd, path, n_rest, rest);
+}

@@ -1,0 +1,160 @@
+/* kubec version, api-resources. Main thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/printer.h"
+#include "cli/requests.h"
+#include "daemon/health.h"
+
+static struct {
+        char *output;
+        bool client;
+} opt;
+
+static const struct kc_flag flags[] = {
+    {"output", 'o', KC_FLAG_STRING, &opt.output, "json or yaml", "Version"},
+    {"client", 0, KC_FLAG_BOOL, &opt.client, "only the client's version", "Version"},
+};
+
+static struct json_object *client_version(void)
+{
+        struct kc_version_info v;
+        kc_version_info(&v);
+        return kc_json_build("{'major':%s,'minor':%s,'gitVersion':%s,'gitCommit':%s,'gitTreeState':%s,'buildDate':%s,"
+                             "'goVersion':%s,'compiler':%s,'platform':%s}",
+            v.major, v.minor, v.git_version, v.git_commit, v.git_tree_state, v.build_date, v.go_version, v.compiler,
+            v.platform);
+}
+
+static int run(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        bool json = kc_streq(opt.output, "json"), yaml = kc_streq(opt.output, "yaml");
+        if (args[0])
+                return kc_error_set(err, EINVAL, "extra arguments: [%s]", args[0]);
+        if (!kc_str_empty(opt.output) && !json && !yaml)
+                return kc_error_set(err, EINVAL, "--output must be 'yaml' or 'json'");
+        KC_CLEANUP(kc_json_freep) struct json_object *all = json_object_new_object();
+        kc_json_set(all, "clientVersion", client_version());
+        int e = 0;
+        if (!opt.client) {
+                struct json_object *server = NULL;
+                e = kc_cli_fetch(c, "/version", "application/json", &server, err);
+                if (e == 0)
+                        kc_json_set(all, "serverVersion", server);
+        }
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        if (json)
+                kc_print_json(&b, all);
+        else if (yaml)
+                kc_print_yaml(&b, all);
+        else
+                kc_buf_addf(&b, "Client Version: %s\n", kc_json_str_at(all, "clientVersion.gitVersion"));
+        if (!json && !yaml && kc_json_str_at(all, "serverVersion.gitVersion"))
+                kc_buf_addf(&b, "Server Version: %s\n", kc_json_str_at(all, "serverVersion.gitVersion"));
+        (void)fputs(kc_buf_str(&b), c->out);
+        return e;
+}
+
+const struct kc_command kc_cmd_version = {.name = "version",
+    .usage = "version [flags]",
+    .summary = "Print the client and server version information",
+    .flags = flags,
+    .n_flags = KC_ARRAY_LEN(flags),
+    .run = run};
+
+/* --- api-resources */
+
+static struct {
+        char *output, *api_group, *namespaced;
+        bool no_headers;
+} resources_opt;
+
+static const struct kc_flag resources_flags[] = {
+    {"output", 'o', KC_FLAG_STRING, &resources_opt.output, "wide or name", "API resources"},
+    {"api-group", 0, KC_FLAG_STRING, &resources_opt.api_group, "only resources of this group", "API resources"},
+    {"namespaced", 0, KC_FLAG_STRING, &resources_opt.namespaced, "true or false: only those", "API resources"},
+    {"no-headers", 0, KC_FLAG_BOOL, &resources_opt.no_headers, "no headers", "API resources"},
+};
+
+static int by_group(const void *a, const void *b)
+{
+        const struct kc_api_resource *const *x = a, *const *y = b;
+        int d = strcmp((*x)->group, (*y)->group);
+        return d ? d : strcmp((*x)->resource, (*y)->resource);
+}
+
+static void add_row(struct kc_tabwriter *w, const struct kc_api_resource *r, bool wide)
+{
+        KC_CLEANUP(kc_freep) char *shorts = kc_strv_join(r->short_names, ",");
+        KC_CLEANUP(kc_freep)
+        char *version = r->group[0] ? kc_asprintf("%s/%s", r->group, r->version) : kc_strdup(r->version);
+        kc_tabwriter_cell(w, r->resource);
+        kc_tabwriter_cell(w, shorts ? shorts : "");
+        kc_tabwriter_cell(w, version);
+        kc_tabwriter_cell(w, r->namespaced ? "true" : "false");
+        kc_tabwriter_cell(w, r->kind);
+        if (wide) {
+                KC_CLEANUP(kc_freep) char *verbs = kc_strv_join(r->verbs, ",");
+                KC_CLEANUP(kc_freep) char *categories = kc_strv_join(r->categories, ",");
+                kc_tabwriter_cell(w, verbs ? verbs : "");
+                kc_tabwriter_cell(w, categories ? categories : "");
+        }
+        kc_tabwriter_end_row(w);
+}
+
+static bool wanted(const struct kc_api_resource *r)
+{
+        if (!r->preferred || kc_strv_len(r->verbs) == 0)
+                return false;
+        if (resources_opt.api_group && !kc_streq(r->group, resources_opt.api_group))
+                return false;
+        return !resources_opt.namespaced || kc_streq(resources_opt.namespaced, r->namespaced ? "true" : "false");
+}
+
+static int run_resources(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        struct kc_resource_map *map;
+        bool name = kc_streq(resources_opt.output, "name"), wide = kc_streq(resources_opt.output, "wide");
+        if (args[0])
+                return kc_cli_usage_error(c, "api-resources", err, "unexpected arguments: [%s]", args[0]);
+        if (!kc_str_empty(resources_opt.output) && !name && !wide)
+                return kc_error_set(err, EINVAL, "--output %s is not available", resources_opt.output);
+        int e = kc_cli_map(c, &map, err);
+        if (e < 0)
+                return e;
+        KC_CLEANUP(kc_freep) const struct kc_api_resource **v = kc_calloc(map->n + 1, sizeof(*v));
+        size_t n = 0;
+        for (size_t i = 0; i < map->n; i++)
+                if (wanted(&map->v[i]))
+                        v[n++] = &map->v[i];
+        qsort(v, n, sizeof(*v), by_group);
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        KC_CLEANUP(kc_tabwriter_done) struct kc_tabwriter w;
+        kc_tabwriter_init(&w, KC_TABWRITER_MIN_WIDTH, KC_TABWRITER_PADDING);
+        static const char *const headers[] = {
+            "NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "VERBS", "CATEGORIES"};
+        for (size_t i = 0; !name && !resources_opt.no_headers && i < (wide ? 7U : 5U); i++)
+                kc_tabwriter_cell(&w, headers[i]);
+        if (!name && !resources_opt.no_headers)
+                kc_tabwriter_end_row(&w);
+        for (size_t i = 0; i < n; i++) {
+                KC_CLEANUP(kc_freep) char *plural = kc_api_resource_plural(v[i]);
+                if (name)
+                        kc_buf_addf(&b, "%s\n", plural);
+                else
+                        add_row(&w, v[i], wide);
+        }
+        kc_tabwriter_flush(&w, &b);
+        (void)fputs(kc_buf_str(&b), c->out);
+        return 0;
+}
+
+const struct kc_command kc_cmd_api_resources = {.name = "api-resources",
+    .usage = "api-resources [flags]",
+    .summary = "Print the supported API resources on the server",
+    .flags = resources_flags,
+    .n_flags = KC_ARRAY_LEN(resources_flags),
+    .run = run_resources};
