@@ -330,6 +330,8 @@ static int make_runtime(struct kc_kubelet *k, struct kc_error *err)
             .seccomp_default = c->seccomp_default ? "RuntimeDefault" : NULL,
             .memory_capacity = kc_node_memory_capacity(),
             .max_backoff_usec = c->max_container_restart_period,
+            .registry_qps = c->registry_qps,
+            .registry_burst = c->registry_burst,
             .max_parallel_pulls = c->serialize_image_pulls          ? 1
                                   : c->max_parallel_image_pulls > 0 ? c->max_parallel_image_pulls
                                                                     : 16,
@@ -457,6 +459,7 @@ int kc_kubelet_new(
         k->node_name = node_name_of(config);
         k->node_ips = node_ips_of(config);
         k->workers = kc_map_new(kc_workers_free);
+        pthread_mutex_init(&k->admission, NULL);
         pthread_mutex_init(&k->mutex, NULL);
         int r = make_parts(k, err);
         if (r < 0)
@@ -494,6 +497,11 @@ void kc_kubelet_stop(struct kc_kubelet *k)
         kc_prober_stop(k->prober);
 }
 
+static void nothing(void *arg)
+{
+        (void)arg;
+}
+
 /* Workers may wait for answers, which come through the loop: it runs on until they have ended. Calls to the runtime
  * fail from now on; what the runtime has begun, it finishes by itself. */
 static void drain(struct kc_kubelet *k)
@@ -507,6 +515,7 @@ static void drain(struct kc_kubelet *k)
                 kc_cri_close(k->cri);
         kc_pool_free(k->pool);
         if (runs) {
+                kc_loop_call(k->loop, nothing, NULL); /* what workers have posted runs while the parts are there */
                 kc_loop_stop(k->loop);
                 kc_loop_join(k->loop);
         }
@@ -538,6 +547,7 @@ void kc_kubelet_free(struct kc_kubelet *k)
         kc_map_free(k->workers);
         kc_free(k->node_name);
         kc_strv_free(k->node_ips);
+        pthread_mutex_destroy(&k->admission);
         pthread_mutex_destroy(&k->mutex);
         kc_free(k);
 }

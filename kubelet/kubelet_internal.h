@@ -36,10 +36,11 @@ struct kc_worker {
         bool gone;         /* its source does not have it any more */
         char *fail_reason; /* set once: the kubelet ends the pod by itself ("Evicted", "OutOfcpu", ...) */
         char *fail_message;
+        bool begun;    /* no other static pod of its name is in the way */
+        bool admitted; /* fits, or ran here before the kubelet did */
         enum kc_worker_state state;
         struct kc_pod_runtime *rt; /* as last fetched; NULL: never */
 
-        bool admitted, setup_done;
         bool status_seeded; /* the API's status was taken as the old one */
         kc_time terminating_since;
         struct kc_pod_sync sync;
@@ -81,6 +82,7 @@ struct kc_kubelet {
         atomic_bool housekeeping_runs, stopping;
         kc_mono next_gc, next_image_gc; /* of housekeeping */
 
+        pthread_mutex_t admission; /* one pod at a time takes what is left of the node; before mutex */
         pthread_mutex_t mutex;
         struct kc_map *workers;        /* by uid; guarded by mutex */
         bool api_synced, files_synced; /* guarded by mutex: all sources have said what they have */

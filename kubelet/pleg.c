@@ -38,7 +38,8 @@ struct kc_pleg {
         struct kc_timer *timer, *events_timer;
         struct kc_metric *duration;   /* of relists */
         struct kc_cri_events *events; /* NULL: not open */
-        bool has_events, stopped;
+        bool has_events;
+        bool stopped; /* set on the loop under mutex */
         atomic_bool relisting;
         atomic_llong last_relist;
         pthread_mutex_t mutex;
@@ -170,11 +171,11 @@ bool kc_pleg_observe(struct kc_pleg *p, const struct kc_pod_runtime *rt)
         bool soon = false;
         pthread_mutex_lock(&p->mutex);
         size_t before = kc_map_len(p->untracked);
-        for (size_t i = 0; i < rt->n_containers; i++) {
+        for (size_t i = 0; !p->stopped && i < rt->n_containers; i++) {
                 const struct kc_rt_container *c = &rt->containers[i];
                 soon |= observe_one(p, rt->uid, c->id, c->state == KC_STATE_RUNNING, c->pid);
         }
-        for (size_t i = 0; i < rt->n_sandboxes; i++)
+        for (size_t i = 0; !p->stopped && i < rt->n_sandboxes; i++)
                 soon |= observe_one(
                     p, rt->uid, rt->sandboxes[i].id, i == 0 && rt->sandboxes[i].ready, rt->sandboxes[i].pid);
         bool changed = (before == 0) != (kc_map_len(p->untracked) == 0);
@@ -383,13 +384,13 @@ void kc_pleg_start(struct kc_pleg *p)
 
 void kc_pleg_stop(struct kc_pleg *p)
 {
-        p->stopped = true;
         kc_timer_disarm(p->timer);
         kc_timer_disarm(p->events_timer);
         kc_cri_events_close(p->events);
         p->events = NULL;
         KC_CLEANUP(kc_strv_freep) char **ids = NULL;
         pthread_mutex_lock(&p->mutex);
+        p->stopped = true;
         ids = kc_map_sorted_keys(p->watches);
         for (char **id = ids; id && *id; id++)
                 drop_watch(p, *id);

@@ -159,15 +159,16 @@ static bool admit(struct pass *p)
         KC_CLEANUP(kc_freep) char *reason = NULL;
         KC_CLEANUP(kc_freep) char *message = NULL;
         struct kc_objects others = {0};
+        pthread_mutex_lock(&p->k->admission);
         kc_workers_active_pods(p->k, &others);
         bool ok = runs || kc_node_admit(p->k->node, p->pod, &others, &reason, &message);
         kc_objects_done(&others);
-        if (ok) {
-                pthread_mutex_lock(&p->k->mutex);
-                w->admitted = true;
-                pthread_mutex_unlock(&p->k->mutex);
+        pthread_mutex_lock(&p->k->mutex);
+        w->admitted = ok;
+        pthread_mutex_unlock(&p->k->mutex);
+        pthread_mutex_unlock(&p->k->admission);
+        if (ok)
                 return true;
-        }
         kc_kubelet_event_pod(p->k->events, p->pod, NULL, KC_EVENT_WARNING, reason, "%s", message);
         reject(p, reason, message);
         return false;
@@ -348,34 +349,33 @@ static void remove_rest(struct pass *p)
 }
 
 /* Two static pods of one name (an edited manifest): the new one waits for the end of the old one. */
-static bool name_is_taken(struct pass *p)
+static bool may_begin(struct pass *p)
 {
-        if (!p->w->is_static || p->w->setup_done)
-                return false;
+        struct kc_worker *w = p->w;
         size_t it = 0;
         const char *uid;
         void *value;
         bool taken = false;
         pthread_mutex_lock(&p->k->mutex);
-        while (!taken && kc_map_next(p->k->workers, &it, &uid, &value)) {
+        while (!w->begun && w->is_static && !taken && kc_map_next(p->k->workers, &it, &uid, &value)) {
                 const struct kc_worker *o = value;
-                taken = o != p->w && o->is_static && o->pod && o->state != KC_WORKER_FINISHED &&
-                        (o->setup_done || o->rt) && kc_streq(kc_object_name(o->pod), kc_meta_name(p->pod)) &&
+                taken = o != w && o->is_static && o->begun && o->pod && o->state != KC_WORKER_FINISHED &&
+                        kc_streq(kc_object_name(o->pod), kc_object_name(p->object)) &&
                         kc_streq(kc_object_namespace(o->pod), kc_object_namespace(p->object));
         }
+        w->begun |= !taken;
         pthread_mutex_unlock(&p->k->mutex);
         if (taken)
                 poke_after(p, NETWORK_RETRY_USEC);
-        return taken;
+        return !taken;
 }
 
 static void step(struct pass *p)
 {
         struct kc_worker *w = p->w;
         if (w->state == KC_WORKER_SYNCING) {
-                if (p->object && !p->gone && name_is_taken(p))
+                if (p->object && !p->gone && !may_begin(p))
                         return;
-                w->setup_done = true;
                 if (p->object && !sync_running(p))
                         return;
                 kc_workers_set_state(p->k, w, KC_WORKER_TERMINATING);

@@ -49,6 +49,8 @@ struct kc_images {
         struct kc_map *used;    /* when an image was last in use: kc_time *, by ID */
         struct kc_list queue;
         int running;
+        double tokens;
+        kc_mono tokens_at;
 };
 
 static void result_free(void *p)
@@ -88,6 +90,8 @@ struct kc_images *kc_images_new(const struct kc_images_opts *o)
         i->errors = kc_map_new(kc_free);
         i->used = kc_map_new(kc_free);
         kc_list_init(&i->queue);
+        i->tokens = o->burst;
+        i->tokens_at = kc_clock_mono(o->clock);
         return i;
 }
 
@@ -162,6 +166,22 @@ static void deliver(struct kc_images *i, const struct pull *p, struct waiter *w,
         kc_map_set(i->results, w->key, res);
 }
 
+/* Token bucket. */
+static bool within_qps(struct kc_images *i)
+{
+        if (i->o.qps <= 0)
+                return true;
+        pthread_mutex_lock(&i->mutex);
+        kc_mono now = kc_clock_mono(i->o.clock);
+        i->tokens = KC_MIN(i->tokens + i->o.qps * (double)(now - i->tokens_at) / KC_SEC, (double)i->o.burst);
+        i->tokens_at = now;
+        bool ok = i->tokens >= 1;
+        if (ok)
+                i->tokens -= 1;
+        pthread_mutex_unlock(&i->mutex);
+        return ok;
+}
+
 static int pull_with_secrets(struct kc_images *i, struct pull *p, struct kc_error *err)
 {
         pthread_mutex_lock(&i->mutex);
@@ -194,7 +214,7 @@ static void run_pull(void *arg)
         struct kc_images *i = p->images;
         struct kc_error err = KC_ERROR_INIT;
         kc_mono begin = kc_clock_mono(i->o.clock);
-        int r = pull_with_secrets(i, p, &err);
+        int r = within_qps(i) ? pull_with_secrets(i, p, &err) : kc_error_set(&err, EAGAIN, "pull QPS exceeded");
         if (r == 0)
                 kc_error_done(&err); /* what an earlier credential ended with */
         kc_mono end = kc_clock_mono(i->o.clock);

@@ -14,6 +14,8 @@ struct kc_images_opts {
         struct kc_kubelet_events *events;
         struct kc_objcache *objects; /* imagePullSecrets; may be NULL */
         int max_parallel;            /* >= 1 */
+        double qps; /* pulls per second, 0: no limit; more than burst at once fail with "pull QPS exceeded" */
+        int burst;
         int64_t max_backoff_usec;
         const struct kc_clock *clock;
         void (*on_change)(void *arg, const char *pod_uid); /* a pull has ended */

@@ -28,6 +28,8 @@ int kc_runtime_new(const struct kc_runtime_opts *o, struct kc_runtime **ret, str
             .events = o->events,
             .objects = o->env.objects,
             .max_parallel = o->max_parallel_pulls > 0 ? o->max_parallel_pulls : 1,
+            .qps = o->registry_qps,
+            .burst = o->registry_burst,
             .max_backoff_usec = MAX_BACKOFF_USEC,
             .clock = o->clock,
             .on_change = o->on_change,
