@@ -60,7 +60,7 @@ static struct json_object *unknown_end(const char *message)
 static struct json_object *status_without_container(
     const struct kc_status_input *in, const struct json_object *container, bool init, const struct json_object *old)
 {
-        bool initializing = !init && kc_json_len(kc_json_at(in->pod, "spec.initContainers")) > 0;
+        bool initializing = kc_json_len(kc_json_at(in->pod, "spec.initContainers")) > 0;
         struct json_object *s =
             kc_json_build("{'name':%s,'image':%s,'imageID':'','ready':false,'restartCount':0,'started':false,"
                           "'lastState':{},'state':{'waiting':{'reason':%s}}}",
