@@ -60,7 +60,7 @@ int kc_cli_map(struct kc_cli *c, struct kc_resource_map **ret, struct kc_error *
 int kc_cli_request_timeout_ms(const struct kc_cli *c, int *ret_ms, struct kc_error *err);
 
 /* Finds the command, parses its flags, runs it, prints the error; the exit code. */
-int kc_cli_main(struct kc_cli *c, const struct kc_command *commands, size_t n, int argc, char **argv);
+int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size_t n, int argc, char **argv);
 /* "error: ..." or "Error from server (NotFound): ..." as kubectl's CheckErr, without a newline at the end. Heap. */
 char *kc_cli_error_text(const struct kc_cli *c, const struct kc_error *err);
 void kc_cli_print_error(struct kc_cli *c, const struct kc_error *err);

@@ -82,24 +82,37 @@ static int next_word(int argc, char *const *argv, int at, const struct kc_flag *
         return KC_MIN(at, argc);
 }
 
-static const struct kc_command *find_command(const struct kc_command *v, size_t n, const char *name)
+static bool is_called(const struct kc_command *cmd, const char *name)
+{
+        return kc_streq(cmd->name, name) || (cmd->alias && kc_streq(cmd->alias, name));
+}
+
+static const struct kc_command *find_command(const struct kc_command *const *v, size_t n, const char *name)
 {
         for (size_t i = 0; i < n; i++)
-                if (kc_streq(v[i].name, name) || (v[i].alias && kc_streq(v[i].alias, name)))
-                        return &v[i];
+                if (is_called(v[i], name))
+                        return v[i];
         return NULL;
 }
 
-static void print_commands(FILE *out, const struct kc_command *v, size_t n)
+static const struct kc_command *find_sub(const struct kc_command *cmd, const char *name)
 {
-        for (size_t i = 0; i < n; i++)
-                (void)fprintf(out, "  %-15s %s\n", v[i].name, v[i].summary);
+        for (size_t i = 0; i < cmd->n_subs; i++)
+                if (is_called(&cmd->subs[i], name))
+                        return &cmd->subs[i];
+        return NULL;
 }
 
-static void print_root_help(const struct kc_cli *c, const struct kc_command *v, size_t n)
+static void print_command(FILE *out, const struct kc_command *cmd)
+{
+        (void)fprintf(out, "  %-15s %s\n", cmd->name, cmd->summary);
+}
+
+static void print_root_help(const struct kc_cli *c, const struct kc_command *const *v, size_t n)
 {
         (void)fprintf(c->out, "%s controls the Kubernetes cluster manager.\n\nCommands:\n", c->program);
-        print_commands(c->out, v, n);
+        for (size_t i = 0; i < n; i++)
+                print_command(c->out, v[i]);
         (void)fprintf(c->out,
             "\nUsage:\n  %s [flags] [options]\n\nUse \"%s <command> --help\" for more about a command.\n", c->program,
             c->program);
@@ -109,7 +122,8 @@ static void print_help(const struct kc_cli *c, const struct kc_command *cmd, con
 {
         if (cmd->n_subs > 0) {
                 (void)fprintf(c->out, "%s\n\nAvailable Commands:\n", cmd->summary);
-                print_commands(c->out, cmd->subs, cmd->n_subs);
+                for (size_t i = 0; i < cmd->n_subs; i++)
+                        print_command(c->out, &cmd->subs[i]);
                 (void)fprintf(c->out, "\nUsage:\n  %s %s SUBCOMMAND [options]\n", c->program, cmd->name);
                 return;
         }
@@ -152,7 +166,7 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         return e == 0 ? 0 : 1;
 }
 
-int kc_cli_main(struct kc_cli *c, const struct kc_command *commands, size_t n, int argc, char **argv)
+int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size_t n, int argc, char **argv)
 {
         struct kc_flag globals[N_GLOBAL];
         size_t n_globals = global_flags(c, globals);
@@ -174,7 +188,7 @@ int kc_cli_main(struct kc_cli *c, const struct kc_command *commands, size_t n, i
         KC_CLEANUP(kc_freep) char *path = kc_strdup(cmd->name);
         if (cmd->n_subs > 0) {
                 int next = next_word(argc, argv, at + 1, globals, n_globals);
-                const struct kc_command *sub = next < argc ? find_command(cmd->subs, cmd->n_subs, argv[next]) : NULL;
+                const struct kc_command *sub = next < argc ? find_sub(cmd, argv[next]) : NULL;
                 if (sub) {
                         sub_at = next;
                         kc_free(path);

@@ -46,11 +46,15 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                         kc_json_set(all, "serverVersion", server);
         }
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
-        if (json)
-                kc_print_json(&b, all);
-        else if (yaml)
+        if (json) {
+                /* As kubectl: two spaces, fields in their order. */
+                kc_json_write_pretty(&b, all, 2, false);
+                if (b.len > 0 && b.data[b.len - 1] != '\n')
+                        kc_buf_addc(&b, '\n');
+        }
+        if (yaml)
                 kc_print_yaml(&b, all);
-        else
+        if (!json && !yaml)
                 kc_buf_addf(&b, "Client Version: %s\n", kc_json_str_at(all, "clientVersion.gitVersion"));
         if (!json && !yaml && kc_json_str_at(all, "serverVersion.gitVersion"))
                 kc_buf_addf(&b, "Server Version: %s\n", kc_json_str_at(all, "serverVersion.gitVersion"));

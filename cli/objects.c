@@ -1,0 +1,100 @@
+/* Live objects by name, selector and file. Main thread. */
+#include "cli/objects.h"
+
+#include <errno.h>
+
+#include "api/object.h"
+#include "base/str.h"
+#include "cli/requests.h"
+
+void kc_founds_push(struct kc_founds *l, const struct kc_api_resource *res, struct json_object *take_obj)
+{
+        if (l->n == l->cap) {
+                l->cap = l->cap ? 2 * l->cap : 8;
+                l->v = kc_reallocarray(l->v, l->cap, sizeof(*l->v));
+        }
+        l->v[l->n++] = (struct kc_found){.res = res,
+            .ns = kc_strdup(kc_meta_namespace(take_obj)),
+            .name = kc_strdup(kc_meta_name(take_obj)),
+            .obj = take_obj};
+}
+
+void kc_founds_done(struct kc_founds *l)
+{
+        for (size_t i = 0; i < l->n; i++) {
+                kc_free(l->v[i].ns);
+                kc_free(l->v[i].name);
+                kc_json_free(l->v[i].obj);
+        }
+        kc_free(l->v);
+        *l = (struct kc_founds){0};
+}
+
+static void add_one(
+    struct kc_cli *c, const struct kc_api_resource *res, const char *ns, const char *name, struct kc_founds *l)
+{
+        struct kc_error why = KC_ERROR_INIT;
+        struct json_object *obj = NULL;
+        if (kc_cli_get(c, res, ns, name, &obj, &why) < 0) {
+                kc_cli_print_error(c, &why);
+                l->failed = true;
+        } else {
+                kc_founds_push(l, res, obj);
+        }
+        kc_error_done(&why);
+}
+
+static int add_listed(struct kc_cli *c, const struct kc_api_resource *res, const char *ns,
+    const struct kc_object_query *q, struct kc_founds *l, struct kc_error *err)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
+        kc_query_add(&b, "labelSelector", kc_str_empty(q->selector) ? NULL : q->selector);
+        kc_query_add(&b, "fieldSelector", kc_str_empty(q->field_selector) ? NULL : q->field_selector);
+        int e = kc_cli_list(c, res, q->all_namespaces ? NULL : ns, kc_buf_str(&b), &list, err);
+        const struct json_object *items = kc_json_get(list, "items");
+        for (size_t i = 0; e == 0 && i < kc_json_len(items); i++)
+                kc_founds_push(l, res, kc_json_copy(kc_json_idx(items, i)));
+        return e;
+}
+
+int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struct kc_founds *ret, struct kc_error *err)
+{
+        struct kc_resource_map *map;
+        const char *ns;
+        KC_CLEANUP(kc_targets_done) struct kc_targets targets = {0};
+        KC_CLEANUP(kc_manifests_done) struct kc_manifests files = {0};
+        bool choose = q->all || !kc_str_empty(q->selector) || !kc_str_empty(q->field_selector);
+        int e = kc_cli_namespace(c, &ns, err);
+        if (e == 0)
+                e = kc_cli_map(c, &map, err);
+        if (e == 0 && q->files)
+                e = kc_manifests_load(c, q->files, q->recursive, &files, err);
+        else if (e == 0)
+                e = kc_targets_parse(map, q->args, &targets, err);
+        if (e < 0)
+                return e;
+        if (targets.named && !kc_str_empty(q->selector))
+                return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
+        if (targets.n > 0 && !targets.named && !choose)
+                return kc_error_set(err, EINVAL, "resource(s) were provided, but no name was specified");
+        ret->failed = kc_manifests_report(c, &files);
+        for (size_t i = 0; i < files.n; i++)
+                add_one(c, files.v[i].res, files.v[i].ns, files.v[i].name, ret);
+        for (size_t i = 0; e == 0 && i < targets.n; i++) {
+                if (targets.v[i].name)
+                        add_one(c, targets.v[i].res, ns, targets.v[i].name, ret);
+                else
+                        e = add_listed(c, targets.v[i].res, ns, q, ret, err);
+        }
+        return e;
+}
+
+int kc_cli_patch(struct kc_cli *c, const struct kc_found *f, const char *sub, const char *content_type,
+    const struct json_object *patch, struct json_object **ret, struct kc_error *err)
+{
+        struct kc_rest *rest;
+        int e = kc_cli_rest(c, &rest, err);
+        struct kc_gvr g = kc_api_resource_gvr(f->res);
+        return e < 0 ? e : kc_rest_patch(rest, &g, f->ns, f->name, sub, content_type, patch, ret, err);
+}
