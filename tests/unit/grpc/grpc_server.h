@@ -8,7 +8,8 @@
  *   /t/html       200, but no gRPC          /t/two       the message twice
  *   /t/notrailer  the message, no trailers  /t/empty     status 0, no message
  *   /t/compressed a message marked so       /t/long      a prefix that announces 4 GiB - 1
- *   /t/drip       the message, a byte per DATA frame     /t/chat  (stream) each message back at once */
+ *   /t/drip       the message, a byte per DATA frame     /t/chat  (stream) each message back at once
+ *   /grpc.health.v1.Health/Check  the status whose number is the service's name */
 #pragma once
 
 #include <arpa/inet.h>
@@ -118,6 +119,10 @@ static void act(struct exchange *x)
                 kc_free(status);
         } else if (strcmp(x->path, "/t/refuse") == 0 && atomic_fetch_add(&srv->refusals, 1) < 2) {
                 nghttp2_submit_rst_stream(p->h2, 0, x->id, NGHTTP2_REFUSED_STREAM);
+        } else if (strcmp(x->path, "/grpc.health.v1.Health/Check") == 0) {
+                char reply[] = {0, 0, 0, 0, 2, 8, x->in.len > 7 ? (char)(x->in.data[7] - '0') : 0};
+                kc_buf_add(&x->out, reply, sizeof(reply));
+                respond(x, "200", "application/grpc");
         } else if (strcmp(x->path, "/t/close") == 0) {
                 p->close = true;
         } else if (strcmp(x->path, "/t/http503") == 0) {

@@ -147,6 +147,95 @@ static void test_errors(void **state)
         world_done(&w);
 }
 
+/* --- Services, from an informer of the test's own: it has "kubernetes" and, in ns, "my-db". */
+
+static bool synced;
+
+static struct kc_object *service(const char *ns, const char *name)
+{
+        if (kc_streq(ns, "default") && kc_streq(name, "kubernetes"))
+                return kc_object_new(kc_json_build(
+                    "{'metadata':{'name':'kubernetes','namespace':'default'},'spec':{'clusterIP':'10.96.0.1','ports':[{"
+                    "'name':'https','port':443,'protocol':'TCP'}]}}"));
+        return kc_object_new(kc_json_build("{'metadata':{'name':%s,'namespace':%s},'spec':{'clusterIP':'fd00::1',"
+                                           "'ports':[{'name':'pg-main','port':5432},{'name':'m','port':9,'protocol':"
+                                           "'UDP'}]}}",
+            name, ns));
+}
+
+bool kc_informer_synced(const struct kc_informer *i)
+{
+        (void)i;
+        return synced;
+}
+
+struct kc_object *kc_informer_lookup(struct kc_informer *i, const char *ns, const char *name)
+{
+        (void)i;
+        return service(ns, name);
+}
+
+void kc_informer_list(struct kc_informer *i, const char *ns, const struct kc_selector *sel, struct kc_objects *ret)
+{
+        (void)i;
+        (void)sel;
+        assert_string_equal(ns, "ns");
+        kc_objects_push_take(ret, service(ns, "my-db"));
+        kc_objects_push_take(
+            ret, kc_object_new(kc_json_build("{'metadata':{'name':'headless','namespace':'ns'},'spec':{"
+                                             "'clusterIP':'None','ports':[{'port':1}]}}")));
+}
+
+static int make_with_services(bool links, const char *source, struct kc_env *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *pod = kc_json_build(
+            "{'metadata':{'name':'p','namespace':'ns','annotations':{'kubernetes.io/config.source':%s}},'spec':{"
+            "'enableServiceLinks':%b,'containers':[{'name':'c','env':[{'name':'X','value':'$(KUBERNETES_SERVICE_HOST)'}"
+            "]}]"
+            "}}",
+            source, links);
+        struct kc_pod_facts facts = {.node_name = "n1"};
+        struct kc_env_sources s = {.services = (struct kc_informer *)ret};
+        return kc_env_make(&s, pod, kc_json_idx(kc_json_at(pod, "spec.containers"), 0), &facts, ret, NULL, err);
+}
+
+static void test_services(void **state)
+{
+        (void)state;
+        struct kc_env e = {0};
+        struct kc_error err = KC_ERROR_INIT;
+        synced = false;
+        assert_true(make_with_services(true, "api", &e, &err) < 0);
+        assert_string_equal(
+            kc_error_message(&err), "services have not yet been read at least once, cannot construct envvars");
+        kc_error_done(&err);
+        assert_int_equal(make_with_services(false, "file", &e, NULL), 0);
+        kc_env_done(&e);
+        synced = true;
+        assert_int_equal(make_with_services(false, "api", &e, NULL), 0);
+        assert_env(&e, "X", "10.96.0.1");
+        assert_env(&e, "KUBERNETES_SERVICE_HOST", "10.96.0.1");
+        assert_env(&e, "KUBERNETES_SERVICE_PORT", "443");
+        assert_env(&e, "KUBERNETES_SERVICE_PORT_HTTPS", "443");
+        assert_env(&e, "KUBERNETES_PORT", "tcp://10.96.0.1:443");
+        assert_env(&e, "KUBERNETES_PORT_443_TCP", "tcp://10.96.0.1:443");
+        assert_env(&e, "KUBERNETES_PORT_443_TCP_PROTO", "tcp");
+        assert_env(&e, "KUBERNETES_PORT_443_TCP_PORT", "443");
+        assert_env(&e, "KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1");
+        assert_int_equal(e.n, 9);
+        kc_env_done(&e);
+        assert_int_equal(make_with_services(true, "api", &e, NULL), 0);
+        assert_env(&e, "MY_DB_SERVICE_HOST", "fd00::1");
+        assert_env(&e, "MY_DB_SERVICE_PORT_PG_MAIN", "5432");
+        assert_env(&e, "MY_DB_PORT", "tcp://[fd00::1]:5432");
+        assert_env(&e, "MY_DB_PORT_9_UDP_PROTO", "udp");
+        assert_null(kc_env_get(&e, "HEADLESS_SERVICE_HOST"));
+        kc_env_done(&e);
+}
+
+/* --- The cache */
+
 static int get(struct world *w, struct kc_object **ret)
 {
         return kc_objcache_get(w->objects, KC_OBJCACHE_CONFIGMAP, "ns", "cm", ret, NULL);
@@ -205,6 +294,7 @@ int main(void)
             cmocka_unit_test(test_literals_and_fields),
             cmocka_unit_test(test_objects),
             cmocka_unit_test(test_errors),
+            cmocka_unit_test(test_services),
             cmocka_unit_test(test_cache),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../grpc/grpc_server.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "event/worker.h"
@@ -205,6 +206,23 @@ static void test_tcp_exec_grpc(void **state)
         assert_probe(&w, kc_json_build("{'exec':{'command':['broken']}}"), KC_PROBE_UNKNOWN,
             "rpc error: code = Unknown desc = no such task");
         assert_probe(&w, kc_json_build("{'grpc':{'port':%d}}", port), KC_PROBE_FAILURE, unreached);
+        web_end(&w);
+}
+
+static void test_grpc_health(void **state)
+{
+        (void)state;
+        struct web w;
+        struct server g = {0};
+        web_start(&w);
+        server_start(&g, NULL, NULL);
+        assert_probe(
+            &w, kc_json_build("{'grpc':{'port':%d,'service':'1'}}", g.port), KC_PROBE_SUCCESS, "service healthy");
+        assert_probe(&w, kc_json_build("{'grpc':{'port':%d,'service':'2'}}", g.port), KC_PROBE_FAILURE,
+            "service unhealthy (responded with \"NOT_SERVING\")");
+        assert_probe(&w, kc_json_build("{'grpc':{'port':%d}}", g.port), KC_PROBE_FAILURE,
+            "service unhealthy (responded with \"UNKNOWN\")");
+        server_stop(&g);
         web_end(&w);
 }
 
@@ -424,6 +442,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_http),
             cmocka_unit_test(test_tcp_exec_grpc),
+            cmocka_unit_test(test_grpc_health),
             cmocka_unit_test(test_readiness),
             cmocka_unit_test(test_startup_then_liveness),
             cmocka_unit_test(test_hooks),
