@@ -27,6 +27,7 @@ int kc_volumes_new(const struct kc_volumes_opts *o, struct kc_volumes **ret, str
         struct kc_volumes *v = KC_NEW(struct kc_volumes);
         v->root = kc_strdup(o->root_dir);
         v->objects = o->objects;
+        v->events = o->events;
         v->clock = o->clock;
         v->tokens = kc_tokens_new(o->rest, o->clock);
         *ret = v;
@@ -66,6 +67,15 @@ static bool is_used(const struct json_object *pod, const char *name)
         return false;
 }
 
+/* A refresh that fails leaves what there is, as upstream's remount: containers go on with it. */
+static bool is_refresh(const struct kc_volume_plugin *p, const char *dir)
+{
+        if (!p->read_only)
+                return false;
+        KC_CLEANUP(kc_freep) char *data = kc_path_join(dir, "..data");
+        return kc_path_exists(data);
+}
+
 static int setup(struct kc_volumes *v, const struct json_object *pod, const struct json_object *volume,
     const struct kc_pod_facts *facts, struct kc_error *err)
 {
@@ -77,11 +87,20 @@ static int setup(struct kc_volumes *v, const struct json_object *pod, const stru
             .name = kc_json_str(volume, "name"),
             .fs_group = kc_json_int_at(pod, "spec.securityContext.fsGroup", -1)};
         const struct kc_volume_plugin *p = kc_volume_plugin_of(volume, &c.source);
-        if (!p)
-                return kc_error_set(err, ENOTSUP, "no volume plugin matched");
-        if (p->dir_name)
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        if (p && p->dir_name)
                 c.dir = kc_pod_volume_dir(v->root, c.uid, p->dir_name, c.name);
-        int r = p->setup(&c, err);
+        int r = p ? p->setup(&c, &why) : kc_error_set(&why, ENOTSUP, "no volume plugin matched");
+        if (r < 0) {
+                kc_error_wrap(&why, "MountVolume.SetUp failed for volume \"%s\" ", c.name);
+                if (p && is_refresh(p, c.dir)) {
+                        kc_kubelet_event_pod(
+                            v->events, pod, NULL, KC_EVENT_WARNING, "FailedMount", "%s", kc_error_message(&why));
+                        r = 0;
+                } else if (err) {
+                        kc_error_move(err, &why);
+                }
+        }
         kc_free(c.dir);
         return r;
 }
@@ -96,10 +115,8 @@ int kc_volumes_setup_pod(
                 if (!name || !is_used(pod, name))
                         continue;
                 int r = setup(v, pod, volume, facts, err);
-                if (r < 0) {
-                        kc_error_wrap(err, "MountVolume.SetUp failed for volume \"%s\" ", name);
+                if (r < 0)
                         return r;
-                }
         }
         return 0;
 }

@@ -29,7 +29,8 @@ KC_DEFINE_CLEANUP(struct kc_volumes *, kc_volumes_free)
  * projected: new content by atomic ..data swap only where it differs; service account tokens at 80 % of their life).
  * Idempotent and cheap when nothing changed: called at every sync of the pod (about once a minute). Applies fsGroup,
  * modes, items, optional. On failure nothing is started: err's message is upstream's `MountVolume.SetUp failed for
- * volume "x" : <why>` and the caller sends the FailedMount event. */
+ * volume "x" : <why>` and the caller sends the FailedMount event. A volume that has content already and only cannot be
+ * brought up to date is no failure: the event is sent here. */
 int kc_volumes_setup_pod(
     struct kc_volumes *v, const struct json_object *pod, const struct kc_pod_facts *facts, struct kc_error *err);
 

@@ -10,6 +10,7 @@ struct kc_tokens;
 struct kc_volumes {
         char *root;
         struct kc_objcache *objects;
+        struct kc_kubelet_events *events;
         const struct kc_clock *clock;
         struct kc_tokens *tokens;
 };

@@ -164,6 +164,11 @@ static void test_config_map(void **state)
         assert_file(&w, "configmap", "a", "one", 0644);
         assert_false(there(&w, "configmap", "b"));
         assert_false(there(&w, "configmap", first));
+        /* Deleted: what there is stays. */
+        api_put(&w.api, CM, NULL);
+        kc_fake_clock_advance(&w.clock, 61 * KC_SEC);
+        assert_setup(&w, pod);
+        assert_file(&w, "configmap", "a", "one", 0644);
         kc_objcache_unregister_pod(w.objects, "u1");
         world_done(&w);
 }
