@@ -67,8 +67,21 @@ void kc_quote_add(struct kc_buf *b, const char *s)
         kc_buf_addc(b, '"');
 }
 
+/* A hostile object can be wrong in more places than it has bytes. */
+enum { MAX_ERRORS = 1000, MAX_BYTES = 1 << 20 };
+
+static bool is_full(const struct kc_field_errors *l)
+{
+        return l->n >= MAX_ERRORS || l->bytes >= MAX_BYTES;
+}
+
 static void add_take(struct kc_field_errors *l, const char *reason, const char *path, char *take_message)
 {
+        if (is_full(l)) {
+                kc_free(take_message);
+                return;
+        }
+        l->bytes += strlen(take_message);
         if (l->n == l->cap) {
                 l->cap = l->cap ? l->cap * 2 : 8;
                 l->v = kc_reallocarray(l->v, l->cap, sizeof(*l->v));
@@ -115,6 +128,8 @@ static void add_value(struct kc_field_errors *l, const char *reason, const char 
     const struct json_object *value, const char *detail)
 {
         const char *s = kc_json_as_str(value);
+        if (is_full(l))
+                return;
         if (s) {
                 add_str(l, reason, what, path, s, detail);
                 return;

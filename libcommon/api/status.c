@@ -201,7 +201,10 @@ struct json_object *kc_status_from_error(const struct kc_error *err)
 {
         struct json_object *s = new_status("Failure");
         kc_json_set_str(s, "message", kc_error_message(err));
-        kc_json_set_str(s, "reason", err->code ? err->reason : KC_REASON_INTERNAL_ERROR);
+        kc_json_set_str(s, "reason",
+            !err->code                  ? KC_REASON_INTERNAL_ERROR
+            : kc_str_empty(err->reason) ? NULL
+                                        : err->reason);
         if (err->details)
                 kc_json_set(s, "details", details_json(err->details));
         kc_json_set_int(s, "code", err->code ? err->code : 500);

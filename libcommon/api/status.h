@@ -25,10 +25,12 @@ int kc_err_too_large_resource_version(struct kc_error *err, uint64_t wanted, uin
 int kc_err_too_many_requests(struct kc_error *err, const char *message, int retry_after_seconds);
 
 /* Field errors (field.ErrorList). Collected while validating, then turned into one Invalid error.
- * detail: upstream's text; value: printed by %v rules (strings quoted), NULL: "null". */
+ * detail: upstream's text; value: printed as JSON (strings as %q), NULL: "null". A list ends at 1,000 errors or 1 MiB
+ * of text: further ones are left out. */
 struct kc_field_errors {
         struct kc_error_cause *v;
         size_t n, cap;
+        size_t bytes; /* of all messages */
 };
 void kc_field_required(struct kc_field_errors *l, const char *path, const char *detail);
 void kc_field_invalid(struct kc_field_errors *l, const char *path, const struct json_object *value, const char *detail);

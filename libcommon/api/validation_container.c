@@ -42,15 +42,12 @@ static void resize_policy(
 {
         static const char *const resources[] = {"cpu", "memory", NULL};
         static const char *const policies[] = {"NotRequired", "RestartContainer", NULL};
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *e = kc_json_idx(list, i);
                 const char *resource = kc_v_str(e, "resourceName"), *policy = kc_v_str(e, "restartPolicy");
-                for (size_t j = 0; j < i; j++) {
-                        if (kc_streq(kc_v_str(kc_json_idx(list, j), "resourceName"), resource)) {
-                                kc_v_duplicate(v, V_INDEX(p, i), resource);
-                                break;
-                        }
-                }
+                if (!kc_v_first(seen, resource))
+                        kc_v_duplicate(v, V_INDEX(p, i), resource);
                 kc_v_enum(v, p, resource, resources);
                 kc_v_enum(v, p, policy, policies);
                 if (kc_streq(kc_v_str(spec, "restartPolicy"), "Never") && !kc_streq(policy, "NotRequired"))

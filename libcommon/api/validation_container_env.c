@@ -214,16 +214,6 @@ void kc_v_env_from(struct kc_v *v, const struct kc_vpath *p, const struct json_o
         }
 }
 
-/* An element before index (or of the whole list) with that value of key. */
-static bool seen(const struct json_object *list, size_t n, const char *key, const char *value)
-{
-        for (size_t i = 0; i < n; i++) {
-                if (kc_streq(kc_v_str(kc_json_idx(list, i), key), value))
-                        return true;
-        }
-        return false;
-}
-
 static void mount_propagation(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *mount, const struct json_object *container)
 {
@@ -277,6 +267,9 @@ void kc_v_volume_mounts(struct kc_v *v, const struct kc_vpath *p, const struct j
 {
         const struct json_object *mounts = kc_json_get(container, "volumeMounts");
         const struct json_object *devices = kc_json_get(container, "volumeDevices");
+        KC_CLEANUP(kc_map_freep) struct kc_map *paths = kc_map_new(NULL);
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_name = kc_v_index(devices, "name");
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_path = kc_v_index(devices, "devicePath");
         for (size_t i = 0; i < kc_json_len(mounts); i++) {
                 const struct json_object *m = kc_json_idx(mounts, i);
                 const struct kc_vpath *at = V_INDEX(p, i);
@@ -287,11 +280,11 @@ void kc_v_volume_mounts(struct kc_v *v, const struct kc_vpath *p, const struct j
                         kc_v_not_found(v, V_CHILD(at, "name"), name);
                 if (!*path)
                         kc_v_required(v, V_CHILD(at, "mountPath"), "");
-                if (seen(mounts, i, "mountPath", path))
+                if (!kc_v_first(paths, path))
                         kc_v_invalid_str(v, V_CHILD(at, "mountPath"), path, "must be unique");
-                if (seen(devices, kc_json_len(devices), "name", name))
+                if (kc_map_has(by_name, name))
                         kc_v_invalid_str(v, V_CHILD(at, "name"), name, "must not already exist in volumeDevices");
-                if (seen(devices, kc_json_len(devices), "devicePath", path))
+                if (kc_map_has(by_path, path))
                         kc_v_invalid_str(
                             v, V_CHILD(at, "mountPath"), path, "must not already exist as a path in volumeDevices");
                 sub_paths(v, p, at, m);
@@ -300,14 +293,13 @@ void kc_v_volume_mounts(struct kc_v *v, const struct kc_vpath *p, const struct j
         }
 }
 
-static void device_path(struct kc_v *v, const struct kc_vpath *p, const struct json_object *devices, size_t i)
+static void device_path(struct kc_v *v, const struct kc_vpath *p, const char *path, struct kc_map *paths)
 {
-        const char *path = kc_v_str(kc_json_idx(devices, i), "devicePath");
         struct kc_field_errors probe = {0};
         struct kc_v quiet = {.errors = &probe};
         if (!*path)
                 kc_v_required(v, p, "");
-        if (seen(devices, i, "devicePath", path))
+        if (!kc_v_first(paths, path))
                 kc_v_invalid_str(v, p, path, "must be unique");
         kc_v_path_no_backsteps(&quiet, NULL, path);
         if (probe.n)
@@ -319,6 +311,9 @@ void kc_v_volume_devices(struct kc_v *v, const struct kc_vpath *p, const struct 
 {
         const struct json_object *devices = kc_json_get(container, "volumeDevices");
         const struct json_object *mounts = kc_json_get(container, "volumeMounts");
+        KC_CLEANUP(kc_map_freep) struct kc_map *names = kc_map_new(NULL), *paths = kc_map_new(NULL);
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_name = kc_v_index(mounts, "name");
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_path = kc_v_index(mounts, "mountPath");
         for (size_t i = 0; i < kc_json_len(devices); i++) {
                 const struct json_object *d = kc_json_idx(devices, i);
                 const struct kc_vpath *name_path = V_CHILD(V_INDEX(p, i), "name");
@@ -327,17 +322,17 @@ void kc_v_volume_devices(struct kc_v *v, const struct kc_vpath *p, const struct 
                 const struct json_object *volume = kc_map_get(v->volumes, name);
                 if (!*name)
                         kc_v_required(v, name_path, "");
-                if (*name && seen(devices, i, "name", name))
+                if (*name && !kc_v_first(names, name))
                         kc_v_invalid_str(v, name_path, name, "must be unique");
                 if (volume && !kc_json_get(volume, "persistentVolumeClaim") && !kc_json_get(volume, "ephemeral"))
                         kc_v_invalid_str(v, name_path, name,
                             "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
                 if (!volume)
                         kc_v_not_found(v, name_path, name);
-                device_path(v, path_path, devices, i);
-                if (seen(mounts, kc_json_len(mounts), "name", name))
+                device_path(v, path_path, path, paths);
+                if (kc_map_has(by_name, name))
                         kc_v_invalid_str(v, name_path, name, "must not already exist in volumeMounts");
-                if (seen(mounts, kc_json_len(mounts), "mountPath", path))
+                if (kc_map_has(by_path, path))
                         kc_v_invalid_str(v, path_path, path, "must not already exist as a path in volumeMounts");
         }
 }

@@ -50,6 +50,13 @@ typedef void (*kc_name_fn)(const char *s, struct kc_why *why);
 /* "" for an absent string. */
 const char *kc_v_str(const struct json_object *o, const char *key);
 bool kc_v_in(const char *s, const char *const *valid);
+/* The elements of a list by the string at key (NULL: the elements are strings themselves), for look-ups that do not
+ * take quadratic time. The last of equal ones; values are the elements. */
+struct kc_map *kc_v_index(const struct json_object *list, const char *key);
+/* True the first time that key is given. */
+bool kc_v_first(struct kc_map *seen, const char *key);
+/* A Duplicate error for each element of the list that was there before. */
+void kc_v_repeated(struct kc_v *v, const struct kc_vpath *p, const struct json_object *list);
 /* One Invalid error for each message of check. */
 void kc_v_name(struct kc_v *v, const struct kc_vpath *p, const char *value, kc_name_fn check);
 /* The integer at o.key, where it is there, is >= 0. */

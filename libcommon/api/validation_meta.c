@@ -149,9 +149,10 @@ static void no_new_finalizers(struct kc_v *v, const struct json_object *meta, co
 {
         const struct json_object *list = kc_json_get(meta, "finalizers"), *before = kc_json_get(old, "finalizers");
         KC_CLEANUP(kc_strv_freep) char **extra = NULL;
+        KC_CLEANUP(kc_map_freep) struct kc_map *known = kc_v_index(before, NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const char *name = kc_json_as_str(kc_json_idx(list, i));
-                if (name && !has_finalizer(before, name))
+                if (name && !kc_map_has(known, name))
                         kc_strv_push(&extra, name);
         }
         if (!extra)

@@ -11,6 +11,7 @@ static const struct kc_vpath spec_path = {.kind = KC_VPATH_CHILD, .key = "spec"}
 static void taints(struct kc_v *v, const struct json_object *list)
 {
         const struct kc_vpath *p = V_CHILD(&metadata, "taints"); /* upstream's path */
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *t = kc_json_idx(list, i);
                 const char *key = kc_v_str(t, "key"), *effect = kc_v_str(t, "effect"), *value = kc_v_str(t, "value");
@@ -22,21 +23,17 @@ static void taints(struct kc_v *v, const struct json_object *list)
                 if (why.n)
                         kc_v_invalid_str(v, V_CHILD(at, "value"), value, detail);
                 kc_v_taint_effect(v, V_CHILD(at, "effect"), effect, false);
-                for (size_t j = 0; j < i; j++) {
-                        const struct json_object *other = kc_json_idx(list, j);
-                        if (!kc_streq(kc_v_str(other, "key"), key) || !kc_streq(kc_v_str(other, "effect"), effect))
-                                continue;
-                        /* The Go struct that upstream shows. */
-                        KC_CLEANUP(kc_json_freep)
-                        struct json_object *shown =
-                            kc_json_build("{'Key':%s,'Value':%s,'Effect':%s,'TimeAdded':null}", key, value, effect);
-                        KC_CLEANUP(kc_freep) char *text = kc_json_to_str(shown);
-                        KC_CLEANUP(kc_freep)
-                        char *message =
-                            kc_asprintf("Duplicate value: %s: taints must be unique by key and effect pair", text);
-                        kc_v_add(v, "FieldValueDuplicate", at, message);
-                        break;
-                }
+                KC_CLEANUP(kc_freep) char *pair = kc_asprintf("%s/%s", effect, key);
+                if (kc_v_first(seen, pair))
+                        continue;
+                /* The Go struct that upstream shows. */
+                KC_CLEANUP(kc_json_freep)
+                struct json_object *shown =
+                    kc_json_build("{'Key':%s,'Value':%s,'Effect':%s,'TimeAdded':null}", key, value, effect);
+                KC_CLEANUP(kc_freep) char *text = kc_json_to_str(shown);
+                KC_CLEANUP(kc_freep)
+                char *message = kc_asprintf("Duplicate value: %s: taints must be unique by key and effect pair", text);
+                kc_v_add(v, "FieldValueDuplicate", at, message);
         }
 }
 
@@ -60,14 +57,7 @@ static void pod_cidrs(struct kc_v *v, const struct json_object *list)
                 return;
         if (!kc_v_dual_stack(list, NULL))
                 kc_v_invalid(v, p, list, "may specify no more than one CIDR for each IP family");
-        for (size_t i = 1; i < kc_json_len(list); i++) {
-                for (size_t j = 0; j < i; j++) {
-                        if (kc_json_equal(kc_json_idx(list, i), kc_json_idx(list, j))) {
-                                kc_v_duplicate_json(v, V_INDEX(p, i), kc_json_idx(list, i));
-                                break;
-                        }
-                }
-        }
+        kc_v_repeated(v, p, list);
 }
 
 void kc_v_create_node(struct kc_v *v, const struct json_object *o)
@@ -76,19 +66,6 @@ void kc_v_create_node(struct kc_v *v, const struct json_object *o)
         taints(v, kc_json_at(o, "spec.taints"));
         resources(v, o);
         pod_cidrs(v, kc_json_at(o, "spec.podCIDRs"));
-}
-
-static void repeated_addresses(struct kc_v *v, const struct json_object *list)
-{
-        for (size_t i = 1; i < kc_json_len(list); i++) {
-                for (size_t j = 0; j < i; j++) {
-                        if (kc_json_equal(kc_json_idx(list, i), kc_json_idx(list, j))) {
-                                kc_v_duplicate_json(
-                                    v, V_INDEX(V_CHILD2(NULL, "status", "addresses"), i), kc_json_idx(list, i));
-                                break;
-                        }
-                }
-        }
 }
 
 /* Set once, by the controller manager. */
@@ -116,7 +93,7 @@ void kc_v_update_node(
         (void)subresource; /* the rules of the status are the same */
         kc_v_meta_update(v, o, old);
         resources(v, o);
-        repeated_addresses(v, kc_json_at(o, "status.addresses"));
+        kc_v_repeated(v, V_CHILD2(NULL, "status", "addresses"), kc_json_at(o, "status.addresses"));
         pod_cidrs_update(v, kc_json_get(spec, "podCIDRs"), kc_json_get(old_spec, "podCIDRs"));
         if (*provider && !kc_streq(provider, kc_v_str(spec, "providerID")))
                 kc_v_forbidden(v, V_CHILD(&spec_path, "providerID"),

@@ -87,15 +87,6 @@ static void node_affinity(struct kc_v *v, const struct kc_vpath *p, const struct
         }
 }
 
-static bool list_has(const struct json_object *list, const char *s)
-{
-        for (size_t i = 0; i < kc_json_len(list); i++) {
-                if (kc_streq(kc_json_as_str(kc_json_idx(list, i)), s))
-                        return true;
-        }
-        return false;
-}
-
 static bool selector_has_key(const struct json_object *selector, const char *key)
 {
         const struct json_object *exprs = kc_json_get(selector, "matchExpressions");
@@ -120,16 +111,17 @@ static void repeated_label_keys(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *keys, const struct json_object *selector)
 {
         const struct json_object *exprs = kc_json_get(selector, "matchExpressions");
+        KC_CLEANUP(kc_map_freep) struct kc_map *in_selector = kc_map_new(NULL), *in_keys = kc_v_index(keys, NULL);
+        KC_JSON_FOREACH(kc_json_get(selector, "matchLabels"), key, value)
+        (void)kc_v_first(in_selector, key); /* it is */
         for (size_t i = 0; i < kc_json_len(exprs); i++) {
                 const char *key = kc_v_str(kc_json_idx(exprs, i), "key");
-                bool before = kc_json_get(kc_json_get(selector, "matchLabels"), key) != NULL;
-                for (size_t j = 0; j < i; j++)
-                        before |= kc_streq(kc_v_str(kc_json_idx(exprs, j), "key"), key);
-                for (size_t j = 0; before && j < kc_json_len(keys); j++) {
-                        if (kc_streq(kc_json_as_str(kc_json_idx(keys, j)), key))
-                                kc_v_invalid_str(
-                                    v, V_INDEX(p, j), key, "exists in both matchLabelKeys and labelSelector");
-                }
+                if (kc_v_first(in_selector, key) || !kc_map_has(in_keys, key))
+                        continue;
+                size_t at = 0;
+                while (!kc_streq(kc_json_as_str(kc_json_idx(keys, at)), key))
+                        at++;
+                kc_v_invalid_str(v, V_INDEX(p, at), key, "exists in both matchLabelKeys and labelSelector");
         }
 }
 
@@ -140,6 +132,7 @@ static void pod_affinity_term(struct kc_v *v, const struct kc_vpath *p, const st
         const struct json_object *mismatch = kc_json_get(term, "mismatchLabelKeys");
         const struct json_object *namespaces = kc_json_get(term, "namespaces");
         const char *key = kc_v_str(term, "topologyKey");
+        KC_CLEANUP(kc_map_freep) struct kc_map *in_mismatch = kc_v_index(mismatch, NULL);
         kc_v_label_selector(v, V_CHILD(p, "labelSelector"), selector);
         kc_v_label_selector(v, V_CHILD(p, "namespaceSelector"), kc_json_get(term, "namespaceSelector"));
         for (size_t i = 0; i < kc_json_len(namespaces); i++) {
@@ -151,7 +144,7 @@ static void pod_affinity_term(struct kc_v *v, const struct kc_vpath *p, const st
         repeated_label_keys(v, p, match, selector);
         for (size_t i = 0; i < kc_json_len(match); i++) {
                 const char *s = kc_json_as_str(kc_json_idx(match, i));
-                if (s && list_has(mismatch, s))
+                if (s && kc_map_has(in_mismatch, s))
                         kc_v_invalid_str(v, V_INDEX(V_CHILD(p, "matchLabelKeys"), i), s,
                             "exists in both matchLabelKeys and mismatchLabelKeys");
         }
@@ -259,20 +252,20 @@ static void spread_label_keys(
         }
 }
 
-/* One constraint for each pair of topology key and action. */
-static void spread_repeated(struct kc_v *v, const struct kc_vpath *p, const struct json_object *constraints, size_t i)
+static char *spread_pair(const struct json_object *constraint)
 {
-        const struct json_object *c = kc_json_idx(constraints, i);
-        const char *key = kc_v_str(c, "topologyKey"), *action = kc_v_str(c, "whenUnsatisfiable");
-        for (size_t j = i + 1; j < kc_json_len(constraints); j++) {
-                const struct json_object *other = kc_json_idx(constraints, j);
-                if (!kc_streq(kc_v_str(other, "topologyKey"), key) ||
-                    !kc_streq(kc_v_str(other, "whenUnsatisfiable"), action))
-                        continue;
-                KC_CLEANUP(kc_freep) char *pair = kc_asprintf("{%s, %s}", key, action);
-                kc_v_duplicate(v, V_CHILD(p, "{topologyKey, whenUnsatisfiable}"), pair);
-                return;
+        return kc_asprintf("{%s, %s}", kc_v_str(constraint, "topologyKey"), kc_v_str(constraint, "whenUnsatisfiable"));
+}
+
+/* The last constraint of each pair of topology key and action: the others are repeated by a later one. */
+static struct kc_map *last_of_pairs(const struct json_object *constraints)
+{
+        struct kc_map *last = kc_map_new(NULL);
+        for (size_t i = 0; i < kc_json_len(constraints); i++) {
+                KC_CLEANUP(kc_freep) char *pair = spread_pair(kc_json_idx(constraints, i));
+                (void)kc_map_set(last, pair, (void *)kc_json_idx(constraints, i)); /* new or not */
         }
+        return last;
 }
 
 void kc_v_topology_spread(struct kc_v *v, const struct kc_vpath *p, const struct json_object *constraints)
@@ -280,6 +273,7 @@ void kc_v_topology_spread(struct kc_v *v, const struct kc_vpath *p, const struct
         static const char *const actions[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
         static const char *const node_policies[] = {"Honor", "Ignore", NULL};
         static const char *const policy_keys[] = {"nodeAffinityPolicy", "nodeTaintsPolicy"};
+        KC_CLEANUP(kc_map_freep) struct kc_map *last = last_of_pairs(constraints);
         for (size_t i = 0; i < kc_json_len(constraints); i++) {
                 const struct json_object *c = kc_json_idx(constraints, i);
                 const struct kc_vpath *at = V_INDEX(p, i);
@@ -291,7 +285,9 @@ void kc_v_topology_spread(struct kc_v *v, const struct kc_vpath *p, const struct
                 if (!kc_v_in(kc_v_str(c, "whenUnsatisfiable"), actions))
                         kc_v_not_supported(
                             v, V_CHILD(at, "whenUnsatisfiable"), kc_v_str(c, "whenUnsatisfiable"), actions);
-                spread_repeated(v, at, constraints, i);
+                KC_CLEANUP(kc_freep) char *pair = spread_pair(c);
+                if (kc_map_get(last, pair) != c)
+                        kc_v_duplicate(v, V_CHILD(at, "{topologyKey, whenUnsatisfiable}"), pair);
                 min_domains(v, V_CHILD(at, "minDomains"), c);
                 for (size_t j = 0; j < KC_ARRAY_LEN(policy_keys); j++) {
                         const char *policy = kc_json_str(c, policy_keys[j]);

@@ -33,6 +33,7 @@ static void no_resurrection(struct kc_v *v, const char *key, const struct json_o
         const struct json_object *before = kc_json_get(kc_json_get(old, "status"), key);
         if (kc_streq(restart_policy, "Always"))
                 return;
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_name = kc_v_index(now, "name");
         for (size_t i = 0; i < kc_json_len(before); i++) {
                 const struct json_object *was = kc_json_idx(before, i);
                 const struct json_object *terminated = kc_json_at(was, "state.terminated");
@@ -42,7 +43,7 @@ static void no_resurrection(struct kc_v *v, const char *key, const struct json_o
                         continue;
                 if (kc_streq(key, "initContainerStatuses") && is_sidecar(kc_json_get(old, "spec"), name))
                         continue;
-                const struct json_object *is = kc_json_find(now, "name", name);
+                const struct json_object *is = kc_map_get(by_name, name);
                 if (is && !kc_json_at(is, "state.terminated"))
                         kc_v_forbidden(v, V_CHILD(V_INDEX(V_CHILD(&status_path, key), i), "state"),
                             "may not be transitioned to non-terminated state");
@@ -59,32 +60,22 @@ static void addresses(struct kc_v *v, const char *key, const struct json_object 
                 return;
         if (!kc_v_dual_stack(list, "ip"))
                 kc_v_invalid(v, p, list, "may specify no more than one IP for each IP family");
-        for (size_t i = 1; i < kc_json_len(list); i++) {
-                for (size_t j = 0; j < i; j++) {
-                        if (kc_json_equal(kc_json_idx(list, i), kc_json_idx(list, j))) {
-                                kc_v_duplicate_json(v, V_INDEX(p, i), kc_json_idx(list, i));
-                                break;
-                        }
-                }
-        }
+        kc_v_repeated(v, p, list);
 }
 
 static void resource_claim_statuses(struct kc_v *v, const struct json_object *o)
 {
         const struct json_object *list = kc_json_at(o, "status.resourceClaimStatuses");
-        const struct json_object *claims = kc_json_at(o, "spec.resourceClaims");
+        KC_CLEANUP(kc_map_freep) struct kc_map *claims = kc_v_index(kc_json_at(o, "spec.resourceClaims"), "name");
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const char *name = kc_v_str(kc_json_idx(list, i), "name");
                 const char *claim = kc_json_str(kc_json_idx(list, i), "resourceClaimName");
                 const struct kc_vpath *p = V_CHILD(V_INDEX(V_CHILD(&status_path, "resourceClaimStatuses"), i), "name");
-                if (!kc_json_find(claims, "name", name))
+                if (!kc_map_has(claims, name))
                         kc_v_invalid_str(v, p, name, "must match the name of an entry in `spec.resourceClaims`");
-                for (size_t j = 0; j < i; j++) {
-                        if (kc_streq(kc_v_str(kc_json_idx(list, j), "name"), name)) {
-                                kc_v_duplicate(v, p, name);
-                                break;
-                        }
-                }
+                if (!kc_v_first(seen, name))
+                        kc_v_duplicate(v, p, name);
                 if (claim)
                         kc_v_name(v, p, claim, kc_name_dns1123_subdomain);
         }

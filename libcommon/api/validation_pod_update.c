@@ -80,25 +80,27 @@ static bool deadline_update(struct kc_v *v, const struct json_object *spec, cons
         return true;
 }
 
-static bool same_toleration(const struct json_object *a, const struct json_object *b)
+/* What makes a toleration the same one; its seconds may change. */
+static char *toleration_key(const struct json_object *t)
 {
-        static const char *const keys[] = {"key", "operator", "value", "effect"};
-        for (size_t i = 0; i < KC_ARRAY_LEN(keys); i++) {
-                if (strcmp(kc_v_str(a, keys[i]), kc_v_str(b, keys[i])) != 0)
-                        return false;
-        }
-        return true;
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *key = kc_json_build(
+            "[%s,%s,%s,%s]", kc_v_str(t, "key"), kc_v_str(t, "operator"), kc_v_str(t, "value"), kc_v_str(t, "effect"));
+        return kc_json_to_str(key);
 }
 
 static void only_added_tolerations(
     struct kc_v *v, const struct json_object *tolerations, const struct json_object *before)
 {
         const struct kc_vpath *p = V_CHILD(&spec_path, "tolerations");
+        KC_CLEANUP(kc_map_freep) struct kc_map *now = kc_map_new(NULL);
+        for (size_t i = 0; i < kc_json_len(tolerations); i++) {
+                KC_CLEANUP(kc_freep) char *key = toleration_key(kc_json_idx(tolerations, i));
+                (void)kc_v_first(now, key); /* or again */
+        }
         for (size_t i = 0; i < kc_json_len(before); i++) {
-                bool found = false;
-                for (size_t j = 0; j < kc_json_len(tolerations) && !found; j++)
-                        found = same_toleration(kc_json_idx(before, i), kc_json_idx(tolerations, j));
-                if (!found) {
+                KC_CLEANUP(kc_freep) char *key = toleration_key(kc_json_idx(before, i));
+                if (!kc_map_has(now, key)) {
                         kc_v_forbidden(v, p, "existing toleration can not be modified except its tolerationSeconds");
                         return;
                 }
@@ -108,9 +110,10 @@ static void only_added_tolerations(
 
 static void only_removed_gates(struct kc_v *v, const struct json_object *gates, const struct json_object *before)
 {
+        KC_CLEANUP(kc_map_freep) struct kc_map *known = kc_v_index(before, "name");
         for (size_t i = 0; i < kc_json_len(gates); i++) {
                 const char *name = kc_v_str(kc_json_idx(gates, i), "name");
-                if (kc_json_find(before, "name", name))
+                if (kc_map_has(known, name))
                         continue;
                 KC_CLEANUP(kc_freep)
                 char *detail = kc_asprintf("only deletion is allowed, but found new scheduling gate '%s'", name);
@@ -285,10 +288,11 @@ static void update_ephemeral_containers(struct kc_v *v, const struct json_object
         kc_v_meta_update(v, o, old);
         kc_v_pod_meta_and_spec(v, o);
         kc_v_pod_annotation_update(v, o, old);
+        KC_CLEANUP(kc_map_freep) struct kc_map *by_name = kc_v_index(now, "name");
         for (size_t i = 0; i < kc_json_len(before); i++) {
                 const struct json_object *was = kc_json_idx(before, i);
                 const char *name = kc_v_str(was, "name");
-                const struct json_object *is = kc_json_find(now, "name", name);
+                const struct json_object *is = kc_map_get(by_name, name);
                 if (is && kc_v_equal(is, was))
                         continue;
                 struct kc_buf b = KC_BUF_INIT;

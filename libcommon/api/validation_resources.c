@@ -146,20 +146,16 @@ static void fits_limit(struct kc_v *v, const struct kc_vpath *requests, const st
         invalid_quantity(v, requests, &q, detail);
 }
 
-static bool has_claim(const struct json_object *pod_claims, const char *name)
-{
-        return kc_json_find(pod_claims, "name", name) != NULL;
-}
-
 static void unknown_claim(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *pod_claims, const char *name)
 {
+        enum { MAX_NAMES = 64 }; /* that a message lists */
         struct kc_buf b = KC_BUF_INIT;
         KC_CLEANUP(kc_strv_freep) char **names = NULL;
         kc_buf_adds(&b, "Not found: ");
         kc_quote_add(&b, name);
         kc_buf_adds(&b, ": must be one of the names in pod.spec.resourceClaims");
-        for (size_t i = 0; i < kc_json_len(pod_claims); i++)
+        for (size_t i = 0; i < kc_json_len(pod_claims) && i < MAX_NAMES; i++)
                 kc_strv_push(&names, kc_v_str(kc_json_idx(pod_claims, i), "name"));
         if (names)
                 kc_strv_sort_uniq(names);
@@ -175,6 +171,8 @@ static void unknown_claim(
 static void claims(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *list, const struct json_object *pod_claims)
 {
+        KC_CLEANUP(kc_map_freep) struct kc_map *whole = kc_map_new(NULL), *used = kc_map_new(NULL);
+        KC_CLEANUP(kc_map_freep) struct kc_map *known = kc_v_index(pod_claims, "name");
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *c = kc_json_idx(list, i);
                 const char *name = kc_v_str(c, "name"), *request = kc_v_str(c, "request");
@@ -185,16 +183,17 @@ static void claims(
                 }
                 if (*request)
                         kc_v_name(v, V_CHILD(at, "request"), request, kc_name_dns1123_label);
-                for (size_t j = 0; j < i; j++) {
-                        const struct json_object *other = kc_json_idx(list, j);
-                        const char *other_request = kc_v_str(other, "request");
-                        if (kc_streq(kc_v_str(other, "name"), name) &&
-                            (!*other_request || !*request || kc_streq(other_request, request))) {
-                                kc_v_duplicate(v, at, name);
-                                break;
-                        }
+                /* A claim as a whole overlaps with each of its requests. */
+                KC_CLEANUP(kc_freep) char *key = kc_asprintf("%s/%s", name, request);
+                bool repeated = kc_map_has(whole, name) || !kc_v_first(used, key);
+                if (!*request) {
+                        repeated |= kc_map_has(used, name);
+                        (void)kc_v_first(whole, name); /* or again */
                 }
-                if (!has_claim(pod_claims, name))
+                (void)kc_v_first(used, name); /* or again */
+                if (repeated)
+                        kc_v_duplicate(v, at, name);
+                if (!kc_map_has(known, name))
                         unknown_claim(v, at, pod_claims, name);
         }
 }

@@ -130,17 +130,14 @@ static void ip_families(struct kc_v *v, const struct json_object *spec)
         static const char *const policies[] = {"PreferDualStack", "RequireDualStack", "SingleStack", NULL};
         const struct json_object *list = kc_json_get(spec, "ipFamilies");
         const char *policy = kc_json_str(spec, "ipFamilyPolicy");
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct kc_vpath *p = V_INDEX(V_CHILD(&spec_path, "ipFamilies"), i);
                 const char *family = str_at(list, i);
                 if (!kc_v_in(family, families))
                         kc_v_not_supported(v, p, family, families);
-                for (size_t j = 0; j < i; j++) {
-                        if (strcmp(str_at(list, j), family) == 0) {
-                                kc_v_duplicate(v, p, family);
-                                break;
-                        }
-                }
+                if (!kc_v_first(seen, family))
+                        kc_v_duplicate(v, p, family);
         }
         if (policy && !kc_v_in(policy, policies))
                 kc_v_not_supported(v, V_CHILD(&spec_path, "ipFamilyPolicy"), policy, policies);
@@ -193,37 +190,34 @@ static void cluster_ips(struct kc_v *v, const struct json_object *service)
         }
 }
 
+/* True if another port before had the same protocol and number. */
+static bool is_repeated(struct kc_map *seen, const struct json_object *port, int64_t number)
+{
+        KC_CLEANUP(kc_freep) char *key = kc_asprintf("%s/%lld", kc_v_str(port, "protocol"), (long long)number);
+        return !kc_v_first(seen, key);
+}
+
 static void repeated_ports(struct kc_v *v, const struct json_object *list)
 {
+        const struct kc_vpath *p = V_CHILD(&spec_path, "ports");
+        KC_CLEANUP(kc_map_freep) struct kc_map *node_ports = kc_map_new(NULL), *numbers = kc_map_new(NULL);
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *o = kc_json_idx(list, i);
                 int64_t number = kc_json_int(o, "nodePort", 0);
-                for (size_t j = 0; number != 0 && j < i; j++) {
-                        const struct json_object *other = kc_json_idx(list, j);
-                        if (kc_json_int(other, "nodePort", 0) == number &&
-                            strcmp(kc_v_str(other, "protocol"), kc_v_str(o, "protocol")) == 0) {
-                                kc_v_duplicate_json(v, V_CHILD(V_INDEX(V_CHILD(&spec_path, "ports"), i), "nodePort"),
-                                    kc_json_get(o, "nodePort"));
-                                break;
-                        }
-                }
+                if (number != 0 && is_repeated(node_ports, o, number))
+                        kc_v_duplicate_json(v, V_CHILD(V_INDEX(p, i), "nodePort"), kc_json_get(o, "nodePort"));
         }
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *o = kc_json_idx(list, i);
                 int64_t number = kc_json_int(o, "port", 0);
-                for (size_t j = 0; j < i; j++) {
-                        const struct json_object *other = kc_json_idx(list, j);
-                        if (kc_json_int(other, "port", 0) != number ||
-                            strcmp(kc_v_str(other, "protocol"), kc_v_str(o, "protocol")) != 0)
-                                continue;
-                        /* The Go struct that upstream shows. */
-                        KC_CLEANUP(kc_json_freep)
-                        struct json_object *key = kc_json_build(
-                            "{'Name':'','Protocol':%s,'AppProtocol':null,'Port':%ld,'TargetPort':0,'NodePort':0}",
-                            kc_v_str(o, "protocol"), (long)number);
-                        kc_v_duplicate_json(v, V_INDEX(V_CHILD(&spec_path, "ports"), i), key);
-                        break;
-                }
+                if (!is_repeated(numbers, o, number))
+                        continue;
+                /* The Go struct that upstream shows. */
+                KC_CLEANUP(kc_json_freep)
+                struct json_object *key =
+                    kc_json_build("{'Name':'','Protocol':%s,'AppProtocol':null,'Port':%ld,'TargetPort':0,'NodePort':0}",
+                        kc_v_str(o, "protocol"), (long)number);
+                kc_v_duplicate_json(v, V_INDEX(p, i), key);
         }
 }
 

@@ -121,6 +121,33 @@ bool kc_v_in(const char *s, const char *const *valid)
         return false;
 }
 
+struct kc_map *kc_v_index(const struct json_object *list, const char *key)
+{
+        struct kc_map *m = kc_map_new(NULL);
+        for (size_t i = 0; i < kc_json_len(list); i++) {
+                const struct json_object *e = kc_json_idx(list, i);
+                const char *s = key ? kc_v_str(e, key) : kc_json_as_str(e);
+                if (s && e)
+                        (void)kc_map_set(m, s, (void *)e); /* new or not */
+        }
+        return m;
+}
+
+bool kc_v_first(struct kc_map *seen, const char *key)
+{
+        return kc_map_set(seen, key, seen);
+}
+
+void kc_v_repeated(struct kc_v *v, const struct kc_vpath *p, const struct json_object *list)
+{
+        KC_CLEANUP(kc_map_freep) struct kc_map *seen = kc_map_new(NULL);
+        for (size_t i = 0; i < kc_json_len(list); i++) {
+                KC_CLEANUP(kc_freep) char *text = kc_json_to_str(kc_json_idx(list, i));
+                if (!kc_v_first(seen, text))
+                        kc_v_duplicate_json(v, V_INDEX(p, i), kc_json_idx(list, i));
+        }
+}
+
 void kc_v_name(struct kc_v *v, const struct kc_vpath *p, const char *value, kc_name_fn check)
 {
         struct kc_why why = {0};

@@ -97,6 +97,23 @@ static void test_invalid(void **state)
         kc_error_done(&err);
 }
 
+static void test_field_errors_are_bounded(void **state)
+{
+        (void)state;
+        struct kc_field_errors l = {0};
+        for (int i = 0; i < 5000; i++)
+                kc_field_required(&l, "spec", "");
+        assert_int_equal(l.n, 1000);
+        kc_field_errors_done(&l);
+        KC_CLEANUP(kc_json_freep) struct json_object *list = json_object_new_array();
+        for (int i = 0; i < 10000; i++)
+                kc_json_push_str(list, "abcdefgh");
+        for (int i = 0; i < 5000; i++)
+                kc_field_invalid(&l, "spec", list, "");
+        assert_int_equal(l.n, 10); /* of 110 kB each */
+        kc_field_errors_done(&l);
+}
+
 static void test_round_trip(void **state)
 {
         (void)state;
@@ -139,7 +156,7 @@ static void test_success(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_constructors), cmocka_unit_test(test_invalid),
-            cmocka_unit_test(test_round_trip), cmocka_unit_test(test_foreign_responses),
-            cmocka_unit_test(test_success)};
+            cmocka_unit_test(test_field_errors_are_bounded), cmocka_unit_test(test_round_trip),
+            cmocka_unit_test(test_foreign_responses), cmocka_unit_test(test_success)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
