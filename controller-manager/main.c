@@ -1,10 +1,8 @@
 /* kube-controller-manager: runs the controllers of table.c. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/str.h"
-#include "client/leader.h"
 #include "controller-manager/context.h"
 #include "controller-manager/options.h"
 
@@ -12,28 +10,9 @@ enum { WORKERS = 32, MAX_WAITING = 10000 };
 
 struct app {
         struct kc_cm_options options;
-        struct kc_loop *loop;
-        struct kc_pool *pool;
-        struct kc_rest *rest;
-        struct kc_informers *informers;
-        struct kc_leader *leader;
-        struct kc_health *health;
-        struct kc_daemon_server *server;
+        struct kc_component component;
         void **states; /* one for each controller of the table; NULL: not running */
-        struct kc_error failure;
 };
-
-static int connect_api(struct app *a, struct kc_error *err)
-{
-        struct kc_client_config config = {0};
-        int rc = kc_client_config_for_daemon(a->options.kubeconfig, &config, err);
-        if (rc < 0)
-                return rc;
-        rc = kc_rest_new(a->loop, &config,
-            &(struct kc_rest_opts){.user_agent = "kube-controller-manager/" KC_KUBE_VERSION}, &a->rest, err);
-        kc_client_config_done(&config);
-        return rc;
-}
 
 static void start_controllers(void *arg)
 {
@@ -46,8 +25,11 @@ static void start_controllers(void *arg)
 
 static int init_controllers(struct app *a, struct kc_error *err)
 {
-        struct kc_cm_context c = {
-            .loop = a->loop, .pool = a->pool, .rest = a->rest, .informers = a->informers, .options = &a->options};
+        struct kc_cm_context c = {.loop = a->component.loop,
+            .pool = a->component.pool,
+            .rest = a->component.rest,
+            .informers = a->component.informers,
+            .options = &a->options};
 
         for (size_t i = 0; i < kc_n_controllers; i++) {
                 const struct kc_controller_def *d = kc_controllers[i];
@@ -63,89 +45,28 @@ static int init_controllers(struct app *a, struct kc_error *err)
 static void on_leading(void *arg)
 {
         struct app *a = arg;
+        struct kc_error err = KC_ERROR_INIT;
 
-        if (init_controllers(a, &a->failure) < 0) {
-                kc_loop_stop(a->loop);
+        if (init_controllers(a, &err) < 0) {
+                kc_component_fail(&a->component, &err);
                 return;
         }
-        kc_informers_start(a->informers);
-        kc_informers_on_synced(a->informers, start_controllers, a);
+        kc_informers_start(a->component.informers);
+        kc_informers_on_synced(a->component.informers, start_controllers, a);
 }
 
-static void on_lost(void *arg)
+static int run(struct app *a, struct kc_error *err)
 {
-        struct app *a = arg;
-        (void)kc_error_set(&a->failure, ECANCELED, "leader election lost");
-        kc_loop_stop(a->loop);
-}
+        struct kc_component *c = &a->component;
+        int rc =
+            kc_component_init(c, "kube-controller-manager", a->options.component.kubeconfig, WORKERS, MAX_WAITING, err);
 
-static int start_leading(struct app *a, struct kc_error *err)
-{
-        if (!a->options.leader_elect) {
-                on_leading(a);
-                return 0;
-        }
-        int rc = kc_leader_new(a->rest, a->pool,
-            &(struct kc_leader_opts){.lease_namespace = a->options.lease_namespace,
-                .lease_name = a->options.lease_name,
-                .lease_duration_ms = (int)(a->options.lease_duration / KC_MSEC),
-                .renew_deadline_ms = (int)(a->options.renew_deadline / KC_MSEC),
-                .retry_period_ms = (int)(a->options.retry_period / KC_MSEC),
-                .on_started_leading = on_leading,
-                .on_stopped_leading = on_lost,
-                .arg = a},
-            &a->leader, err);
-        if (rc == 0)
-                kc_leader_start(a->leader);
-        return rc;
-}
-
-static int start(struct app *a, struct kc_error *err)
-{
-        int rc = kc_loop_new("kube-controller", &a->loop, err);
         if (rc < 0)
                 return rc;
-        a->pool = kc_pool_new("worker", WORKERS, MAX_WAITING);
-        a->health = kc_health_new();
-        rc = connect_api(a, err);
-        if (rc < 0)
-                return rc;
-        a->informers = kc_informers_new(a->rest);
-        rc = kc_daemon_server_new(a->loop,
-            &(struct kc_daemon_server_opts){.bind_address = a->options.bind_address,
-                .port = a->options.secure_port,
-                .cert_file = a->options.cert_file,
-                .key_file = a->options.key_file,
-                .cert_dir = a->options.cert_dir,
-                .client_ca_file = a->options.client_ca_file,
-                .rest = a->rest,
-                .pool = a->pool,
-                .health = a->health},
-            &a->server, err);
-        if (rc == 0)
-                rc = kc_daemon_handle_signals(a->loop, NULL, NULL, err);
-        if (rc == 0)
-                rc = start_leading(a, err);
-        if (rc == 0)
-                kc_daemon_notify("READY=1");
-        return rc;
-}
-
-static void stop(struct app *a)
-{
-        kc_daemon_server_freep(&a->server);
-        /* First the workers, which read the informers and wait for the loop's answers. */
-        kc_daemon_drain(a->loop, a->leader, a->rest, KC_TAKE(a->pool));
-        kc_informers_freep(&a->informers);
-        for (size_t i = 0; i < kc_n_controllers; i++)
-                if (a->states[i])
-                        kc_controllers[i]->free(a->states[i]);
-        kc_leader_freep(&a->leader);
-        kc_rest_freep(&a->rest);
-        kc_health_freep(&a->health);
-        kc_loop_freep(&a->loop);
-        kc_free(a->states);
-        kc_cm_options_done(&a->options);
+        c->on_leading = on_leading;
+        c->arg = a;
+        rc = kc_component_start(c, &a->options.component, err);
+        return rc == 0 ? kc_component_run(c, err) : rc;
 }
 
 int main(int argc, char **argv)
@@ -155,18 +76,16 @@ int main(int argc, char **argv)
         int rc = kc_cm_options_parse(&a.options, argc, argv, &err);
 
         if (rc == 0)
-                rc = kc_daemon_init("kube-controller-manager", &err);
-        if (rc == 0)
-                rc = start(&a, &err);
-        if (rc == 0)
-                rc = kc_loop_run(a.loop, &err);
-        if (rc == 0 && a.failure.errnum) {
-                rc = -a.failure.errnum;
-                kc_error_move(&err, &a.failure);
-        }
+                rc = run(&a, &err);
         if (rc < 0)
                 kc_log_error(&err, "kube-controller-manager failed");
-        stop(&a);
+        kc_component_drain(&a.component);
+        for (size_t i = 0; i < kc_n_controllers; i++)
+                if (a.states[i])
+                        kc_controllers[i]->free(a.states[i]);
+        kc_component_done(&a.component);
+        kc_free(a.states);
+        kc_cm_options_done(&a.options);
         kc_error_done(&err);
         return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -11,14 +11,6 @@
 static void set_defaults(struct kc_cm_options *o)
 {
         *o = (struct kc_cm_options){
-            .bind_address = kc_strdup("0.0.0.0"),
-            .secure_port = 10257,
-            .leader_elect = true,
-            .lease_duration = 15 * KC_SEC,
-            .renew_deadline = 10 * KC_SEC,
-            .retry_period = 2 * KC_SEC,
-            .lease_name = kc_strdup("kube-controller-manager"),
-            .lease_namespace = kc_strdup("kube-system"),
             .node_monitor_period = 5 * KC_SEC,
             .node_monitor_grace_period = 50 * KC_SEC,
             .node_startup_grace_period = 60 * KC_SEC,
@@ -38,6 +30,7 @@ static void set_defaults(struct kc_cm_options *o)
             .concurrent_gc_syncs = 20,
             .max_endpoints_per_slice = 100,
         };
+        kc_component_defaults(&o->component, 10257, "kube-controller-manager");
 }
 
 static int validate_cidrs(const char *flag, const char *list, struct kc_error *err)
@@ -62,46 +55,17 @@ static int validate(const struct kc_cm_options *o, struct kc_error *err)
                 return rc;
         if (o->allocate_node_cidrs && kc_str_empty(o->cluster_cidr))
                 return kc_error_set(err, EINVAL, "--allocate-node-cidrs needs --cluster-cidr");
-        if (o->secure_port < 0 || o->secure_port > 65535)
-                return kc_error_set(err, EINVAL, "--secure-port: %d must be within 0..65535", o->secure_port);
-        if (o->lease_duration <= o->renew_deadline || o->renew_deadline <= o->retry_period || o->retry_period <= 0)
-                return kc_error_set(err, EINVAL,
-                    "leader election: the lease duration must be longer than the renew deadline, and that longer than "
-                    "the "
-                    "retry period");
         if (o->max_endpoints_per_slice < 1 || o->max_endpoints_per_slice > 1000)
                 return kc_error_set(
                     err, EINVAL, "--max-endpoints-per-slice: %d must be within 1..1000", o->max_endpoints_per_slice);
-        return 0;
+        return kc_component_validate(&o->component, err);
 }
 
 int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct kc_error *err)
 {
         set_defaults(o);
         const struct kc_flag flags[] = {
-            {"kubeconfig", 0, KC_FLAG_STRING, &o->kubeconfig, "path to a kubeconfig file", "Generic"},
             {"controllers", 0, KC_FLAG_STRV, &o->controllers, "controllers to run: '*', 'name', '-name'", "Generic"},
-            {"bind-address", 0, KC_FLAG_STRING, &o->bind_address, "address of --secure-port", "Secure serving"},
-            {"secure-port", 0, KC_FLAG_INT, &o->secure_port, "HTTPS port of health and metrics; 0: none",
-                "Secure serving"},
-            {"tls-cert-file", 0, KC_FLAG_STRING, &o->cert_file, "serving certificate", "Secure serving"},
-            {"tls-private-key-file", 0, KC_FLAG_STRING, &o->key_file, "its key", "Secure serving"},
-            {"cert-dir", 0, KC_FLAG_STRING, &o->cert_dir, "where a self-signed certificate is kept", "Secure serving"},
-            {"client-ca-file", 0, KC_FLAG_STRING, &o->client_ca_file, "CA of client certificates", "Authentication"},
-            {"authentication-kubeconfig", 0, KC_FLAG_STRING, &o->authentication_kubeconfig,
-                "kubeconfig for TokenReviews (default: --kubeconfig)", "Authentication"},
-            {"authorization-kubeconfig", 0, KC_FLAG_STRING, &o->authorization_kubeconfig,
-                "kubeconfig for SubjectAccessReviews (default: --kubeconfig)", "Authentication"},
-            {"leader-elect", 0, KC_FLAG_BOOL, &o->leader_elect, "elect a leader before working", "Leader election"},
-            {"leader-elect-lease-duration", 0, KC_FLAG_DURATION, &o->lease_duration,
-                "how long others wait after the last renewal", "Leader election"},
-            {"leader-elect-renew-deadline", 0, KC_FLAG_DURATION, &o->renew_deadline,
-                "how long the leader tries to renew before it stops", "Leader election"},
-            {"leader-elect-retry-period", 0, KC_FLAG_DURATION, &o->retry_period, "time between attempts",
-                "Leader election"},
-            {"leader-elect-resource-name", 0, KC_FLAG_STRING, &o->lease_name, "name of the Lease", "Leader election"},
-            {"leader-elect-resource-namespace", 0, KC_FLAG_STRING, &o->lease_namespace, "its namespace",
-                "Leader election"},
             {"allocate-node-cidrs", 0, KC_FLAG_BOOL, &o->allocate_node_cidrs, "give each node a pod CIDR", "Nodes"},
             {"cluster-cidr", 0, KC_FLAG_STRING, &o->cluster_cidr, "pods' addresses, one prefix a family", "Nodes"},
             {"service-cluster-ip-range", 0, KC_FLAG_STRING, &o->service_cluster_ip_range, "Services' addresses",
@@ -145,23 +109,21 @@ int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct k
             {"concurrent-gc-syncs", 0, KC_FLAG_INT, &o->concurrent_gc_syncs, "workers", "Workers"},
             {"max-endpoints-per-slice", 0, KC_FLAG_INT, &o->max_endpoints_per_slice, "endpoints in one slice",
                 "Endpoints"},
-            KC_DAEMON_FLAGS(&o->common),
+            KC_COMPONENT_FLAGS(&o->component),
         };
         int rc =
             kc_daemon_parse("kube-controller-manager", "Runs the control loops that bring the cluster to its specs.",
-                flags, KC_ARRAY_LEN(flags), argc, argv, &o->common, err);
+                flags, KC_ARRAY_LEN(flags), argc, argv, &o->component.common, err);
         return rc != 0 ? rc : validate(o, err);
 }
 
 void kc_cm_options_done(struct kc_cm_options *o)
 {
-        char *const strings[] = {o->kubeconfig, o->bind_address, o->cert_file, o->key_file, o->cert_dir,
-            o->client_ca_file, o->authentication_kubeconfig, o->authorization_kubeconfig, o->lease_name,
-            o->lease_namespace, o->cluster_cidr, o->service_cluster_ip_range, o->root_ca_file, o->sa_private_key_file,
-            o->common.logging_format};
-
-        for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
-                kc_free(strings[i]);
+        kc_component_options_done(&o->component);
+        kc_free(o->cluster_cidr);
+        kc_free(o->service_cluster_ip_range);
+        kc_free(o->root_ca_file);
+        kc_free(o->sa_private_key_file);
         kc_strv_free(o->controllers);
 }
 

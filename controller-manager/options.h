@@ -1,16 +1,10 @@
 /* Flags of kube-controller-manager. */
 #pragma once
 
-#include "daemon/daemon.h"
+#include "daemon/component.h"
 
 struct kc_cm_options {
-        struct kc_daemon_flags common;
-        char *kubeconfig, *bind_address, *cert_file, *key_file, *cert_dir, *client_ca_file;
-        char *authentication_kubeconfig, *authorization_kubeconfig;
-        int secure_port;
-        bool leader_elect;
-        int64_t lease_duration, renew_deadline, retry_period;
-        char *lease_name, *lease_namespace;
+        struct kc_component_options component;
         char **controllers; /* strv: "*", "name", "-name" */
         /* Node IPAM */
         bool allocate_node_cidrs;

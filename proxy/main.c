@@ -9,18 +9,17 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/component.h"
 #include "proxy/nft.h"
 #include "proxy/options.h"
 #include "proxy/proxier.h"
 
+enum { WORKERS = 2, MAX_WAITING = 64 };
+
 struct app {
         struct kc_proxy_options options;
-        struct kc_loop *loop;
-        struct kc_pool *pool;
-        struct kc_rest *rest;
-        struct kc_informers *informers;
+        struct kc_component component;
         struct kc_proxier *proxier;
-        struct kc_health *health;
         struct kc_daemon_server *healthz, *metrics;
 };
 
@@ -53,18 +52,6 @@ static void tune_conntrack(const struct kc_proxy_options *o)
         write_sysctl("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait", o->conntrack_close_wait / KC_SEC);
 }
 
-static int connect_api(struct app *a, struct kc_error *err)
-{
-        struct kc_client_config config = {0};
-        int rc = kc_client_config_for_daemon(a->options.kubeconfig, &config, err);
-        if (rc < 0)
-                return rc;
-        rc = kc_rest_new(
-            a->loop, &config, &(struct kc_rest_opts){.user_agent = "kube-proxy/" KC_KUBE_VERSION}, &a->rest, err);
-        kc_client_config_done(&config);
-        return rc;
-}
-
 static int start_proxier(struct app *a, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep)
@@ -73,10 +60,9 @@ static int start_proxier(struct app *a, struct kc_error *err)
 
         for (size_t i = 0; cidrs && cidrs[i]; i++)
                 *(strchr(cidrs[i], ':') ? &v6 : &v4) = cidrs[i];
-        a->informers = kc_informers_new(a->rest);
-        return kc_proxier_new(&(struct kc_proxier_opts){.loop = a->loop,
-                                  .pool = a->pool,
-                                  .informers = a->informers,
+        return kc_proxier_new(&(struct kc_proxier_opts){.loop = a->component.loop,
+                                  .pool = a->component.pool,
+                                  .informers = a->component.informers,
                                   .node_name = a->options.hostname_override,
                                   .cluster_cidr_v4 = v4,
                                   .cluster_cidr_v6 = v6,
@@ -99,30 +85,27 @@ static int serve(struct app *a, const char *address, struct kc_daemon_server **r
         rc = kc_proxy_split_address(address, &host, &port, err);
         if (rc < 0)
                 return rc;
-        return kc_daemon_server_new(a->loop,
+        return kc_daemon_server_new(a->component.loop,
             &(struct kc_daemon_server_opts){
-                .bind_address = host, .port = port, .plain_http = true, .health = a->health},
+                .bind_address = host, .port = port, .plain_http = true, .health = a->component.health},
             ret, err);
 }
 
 static int start(struct app *a, struct kc_error *err)
 {
-        int rc = kc_loop_new("kube-proxy", &a->loop, err);
-        if (rc == 0) {
-                a->pool = kc_pool_new(KC_NFT_THREAD_NAME, 2, 64);
-                a->health = kc_health_new();
-                rc = connect_api(a, err);
-        }
+        struct kc_component *c = &a->component;
+        int rc = kc_component_init(c, KC_NFT_THREAD_NAME, a->options.kubeconfig, WORKERS, MAX_WAITING, err);
+
         if (rc == 0)
                 rc = start_proxier(a, err);
         if (rc == 0) {
-                kc_health_add(a->health, "rules", KC_HEALTH_ALL, kc_proxier_health, a->proxier);
+                kc_health_add(c->health, "rules", KC_HEALTH_ALL, kc_proxier_health, a->proxier);
                 rc = serve(a, a->options.healthz_bind_address, &a->healthz, err);
         }
         if (rc == 0)
                 rc = serve(a, a->options.metrics_bind_address, &a->metrics, err);
         if (rc == 0)
-                rc = kc_daemon_handle_signals(a->loop, NULL, NULL, err);
+                rc = kc_daemon_handle_signals(c->loop, NULL, NULL, err);
         if (rc == 0) {
                 tune_conntrack(&a->options);
                 kc_proxier_start(a->proxier);
@@ -132,38 +115,27 @@ static int start(struct app *a, struct kc_error *err)
         return rc;
 }
 
-static void stop(struct app *a)
-{
-        kc_daemon_server_freep(&a->healthz);
-        kc_daemon_server_freep(&a->metrics);
-        /* First the workers, which read the informers and wait for the loop's answers. */
-        kc_daemon_drain(a->loop, NULL, a->rest, KC_TAKE(a->pool));
-        kc_informers_freep(&a->informers);
-        kc_proxier_freep(&a->proxier);
-        kc_rest_freep(&a->rest);
-        kc_health_freep(&a->health);
-        kc_loop_freep(&a->loop);
-        kc_proxy_options_done(&a->options);
-}
-
 int main(int argc, char **argv)
 {
         struct app a = {0};
         struct kc_error err = KC_ERROR_INIT;
         int rc = kc_proxy_options_parse(&a.options, argc, argv, &err);
 
-        if (rc == 0)
-                rc = kc_daemon_init("kube-proxy", &err);
-        if (rc == 0 && a.options.cleanup)
+        if (rc == 0 && a.options.cleanup) {
                 rc = kc_proxier_cleanup(&err);
-        else if (rc == 0) {
+        } else if (rc == 0) {
                 rc = start(&a, &err);
                 if (rc == 0)
-                        rc = kc_loop_run(a.loop, &err);
+                        rc = kc_component_run(&a.component, &err);
         }
         if (rc < 0)
                 kc_log_error(&err, "kube-proxy failed");
-        stop(&a);
+        kc_daemon_server_freep(&a.healthz);
+        kc_daemon_server_freep(&a.metrics);
+        kc_component_drain(&a.component);
+        kc_proxier_freep(&a.proxier);
+        kc_component_done(&a.component);
+        kc_proxy_options_done(&a.options);
         kc_error_done(&err);
         return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

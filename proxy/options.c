@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/str.h"
+#include "daemon/component.h"
 #include "json/json.h"
 
 static void set_defaults(struct kc_proxy_options *o)
@@ -30,29 +31,6 @@ static void set_defaults(struct kc_proxy_options *o)
         };
 }
 
-static void take_str(
-    const struct kc_flag *flags, const char *flag, const struct json_object *c, const char *path, char **v)
-{
-        const char *s = kc_json_str_at(c, path);
-        if (!kc_str_empty(s) && !kc_flags_given(flags, flag))
-                kc_str_set(v, s);
-}
-
-static int take_duration(const struct kc_flag *flags, const char *flag, const struct json_object *c, const char *path,
-    int64_t *v, struct kc_error *err)
-{
-        const char *s = kc_json_str_at(c, path);
-        if (kc_str_empty(s) || kc_flags_given(flags, flag))
-                return 0;
-        /* Upstream's zero means the default here. */
-        int64_t usec;
-        if (kc_duration_parse(s, &usec) < 0)
-                return kc_error_set(err, EINVAL, "%s: \"%s\" is not a duration", path, s);
-        if (usec > 0)
-                *v = usec;
-        return 0;
-}
-
 static int load_config(struct kc_proxy_options *o, const struct kc_flag *flags, struct kc_error *err)
 {
         static const char *const versions[] = {"kubeproxy.config.k8s.io/v1alpha1", NULL};
@@ -64,13 +42,13 @@ static int load_config(struct kc_proxy_options *o, const struct kc_flag *flags, 
         rc = kc_component_config_load(o->config, versions, "KubeProxyConfiguration", &c, err);
         if (rc < 0)
                 return rc;
-        take_str(flags, "kubeconfig", c, "clientConnection.kubeconfig", &o->kubeconfig);
-        take_str(flags, "hostname-override", c, "hostnameOverride", &o->hostname_override);
-        take_str(flags, "bind-address", c, "bindAddress", &o->bind_address);
-        take_str(flags, "proxy-mode", c, "mode", &o->proxy_mode);
-        take_str(flags, "cluster-cidr", c, "clusterCIDR", &o->cluster_cidr);
-        take_str(flags, "healthz-bind-address", c, "healthzBindAddress", &o->healthz_bind_address);
-        take_str(flags, "metrics-bind-address", c, "metricsBindAddress", &o->metrics_bind_address);
+        kc_config_take_str(flags, "kubeconfig", c, "clientConnection.kubeconfig", &o->kubeconfig);
+        kc_config_take_str(flags, "hostname-override", c, "hostnameOverride", &o->hostname_override);
+        kc_config_take_str(flags, "bind-address", c, "bindAddress", &o->bind_address);
+        kc_config_take_str(flags, "proxy-mode", c, "mode", &o->proxy_mode);
+        kc_config_take_str(flags, "cluster-cidr", c, "clusterCIDR", &o->cluster_cidr);
+        kc_config_take_str(flags, "healthz-bind-address", c, "healthzBindAddress", &o->healthz_bind_address);
+        kc_config_take_str(flags, "metrics-bind-address", c, "metricsBindAddress", &o->metrics_bind_address);
         if (!kc_flags_given(flags, "masquerade-all"))
                 o->masquerade_all = kc_json_bool_at(c, "nftables.masqueradeAll", o->masquerade_all);
         if (!kc_flags_given(flags, "iptables-masquerade-bit"))
@@ -78,9 +56,11 @@ static int load_config(struct kc_proxy_options *o, const struct kc_flag *flags, 
         const struct json_object *a = kc_json_get(c, "nodePortAddresses");
         for (size_t i = 0; !kc_flags_given(flags, "nodeport-addresses") && i < kc_json_len(a); i++)
                 kc_strv_push(&o->nodeport_addresses, kc_json_as_str(kc_json_idx(a, i)));
-        rc = take_duration(flags, "iptables-min-sync-period", c, "nftables.minSyncPeriod", &o->min_sync_period, err);
+        rc = kc_config_take_duration(
+            flags, "iptables-min-sync-period", c, "nftables.minSyncPeriod", &o->min_sync_period, err);
         if (rc == 0)
-                rc = take_duration(flags, "iptables-sync-period", c, "nftables.syncPeriod", &o->sync_period, err);
+                rc = kc_config_take_duration(
+                    flags, "iptables-sync-period", c, "nftables.syncPeriod", &o->sync_period, err);
         return rc;
 }
 
