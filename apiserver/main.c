@@ -1,4 +1,5 @@
 /* kube-apiserver: parse flags, make the parts, run the loop, drain, end. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ static void on_signal(void *arg)
         kc_apiserver_shutdown(server);
 }
 
+enum { MALLOC_ARENAS = 4 }; /* not one for each worker: what they free would not come back to the others */
+
 static int run(const struct kc_apiserver_options *o, struct kc_error *err)
 {
         int r = kc_daemon_init("kube-apiserver", err);
@@ -42,6 +45,7 @@ int main(int argc, char **argv)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         struct kc_apiserver_options o;
+        (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* cannot fail for this parameter */
         int r = kc_apiserver_options_parse(&o, argc, argv, &err);
         if (r == 0)
                 r = run(&o, &err);

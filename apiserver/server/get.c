@@ -47,6 +47,8 @@ void handle_get(struct api_req *q)
                 api_reply_error(q, &err);
                 return;
         }
+        if (read.match == KC_CACHE_CONSISTENT)
+                api_req_limit_time(q);  /* that is for etcd to answer */
         (void)kc_http_req_ref(q->http); /* on_ready gives it back */
         kc_cache_wait_async(q->stored->cache, &read, kc_http_req_loop(q->http), on_ready, q);
 }

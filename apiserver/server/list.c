@@ -193,6 +193,7 @@ static void stream_start(struct api_req *q, struct kc_cache_list *take_list)
                 for (size_t i = 0; i < KC_ARRAY_LEN(extra); i++)
                         kc_strv_push(&headers, extra[i]);
         }
+        api_req_unlimit_time(q);
         atomic_store(&q->code, 200);
         kc_http_start(q->http, 200, headers);
         kc_http_on_drain(q->http, on_drain, s);
@@ -364,7 +365,7 @@ static void on_ready(const struct kc_error *err, void *arg)
         struct kc_http_req *http = q->http;
         if (err)
                 api_reply_error(q, err);
-        else
+        else if (atomic_load(&q->code) == 0) /* not given up yet */
                 list_on_loop(q);
         kc_http_req_unref(http);
 }
@@ -381,6 +382,8 @@ void handle_list(struct api_req *q)
                 api_req_run_blocking(q, list_blocking);
                 return;
         }
+        if (o.read.match == KC_CACHE_CONSISTENT)
+                api_req_limit_time(q);  /* that is for etcd to answer */
         (void)kc_http_req_ref(q->http); /* on_ready gives it back */
         kc_cache_wait_async(q->stored->cache, &o.read, kc_http_req_loop(q->http), on_ready, q);
 }

@@ -215,6 +215,7 @@ static void stream_start(void *arg)
 {
         struct log_stream *s = arg;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        api_req_unlimit_time(s->q);
         const struct kc_http_call_opts o = {
             .url = s->url, .on_headers = on_headers, .on_data = on_data, .on_done = on_done, .arg = s};
         if (kc_http_req_closed(s->q->http)) {

@@ -118,9 +118,14 @@ static int not_acceptable(struct kc_error *err, bool watch)
             watch ? "application/json;stream=watch" : "application/json, application/yaml");
 }
 
-int media_negotiate(struct api_req *q, bool watch, struct kc_error *err)
+void media_default(struct api_req *q)
 {
         q->media = (struct media){.pretty = wants_pretty(q)};
+}
+
+int media_negotiate(struct api_req *q, bool watch, struct kc_error *err)
+{
+        media_default(q);
         const char *accept = kc_http_req_header(q->http, "Accept");
         if (kc_str_empty(accept))
                 return 0;

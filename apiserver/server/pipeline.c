@@ -116,6 +116,7 @@ static void set_audit_id(struct api_req *q)
 enum stage_result stage_request_info(struct api_req *q)
 {
         set_audit_id(q);
+        media_default(q);
         int r = req_info_parse(
             kc_http_req_method(q->http), kc_http_req_path(q->http), kc_http_req_query(q->http), &q->info);
         q->long_running = is_long_running(&q->info);

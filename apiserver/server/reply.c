@@ -182,12 +182,23 @@ static void run_job(void *arg)
         kc_http_req_unref(http); /* q may go with it */
 }
 
-void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q))
+void api_req_limit_time(struct api_req *q)
 {
-        q->job = fn;
         if (!q->timeout)
                 q->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, q);
         kc_timer_arm(q->timeout, timeout_of(q));
+}
+
+void api_req_unlimit_time(struct api_req *q)
+{
+        if (q->timeout)
+                kc_timer_disarm(q->timeout);
+}
+
+void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q))
+{
+        q->job = fn;
+        api_req_limit_time(q);
         (void)kc_http_req_ref(q->http); /* run_job gives it back */
         if (kc_pool_submit(q->server->pool, run_job, q) == 0)
                 return;

@@ -66,8 +66,13 @@ struct api_req {
 
 struct api_req *api_req_of(struct kc_http_req *http);
 
-/* fn(q) on a worker thread; 429 when there are too many waiting. The request is kept until fn has returned; a request
- * that takes longer than --request-timeout is answered with 504 meanwhile. */
+/* A request that takes longer than --request-timeout (or its own ?timeout=, if shorter) is answered with 504. On the
+ * request's loop. */
+void api_req_limit_time(struct api_req *q);
+/* The answer has begun to stream: it may take its time. */
+void api_req_unlimit_time(struct api_req *q);
+/* fn(q) on a worker thread, within the time limit; 429 when there are too many waiting. The request is kept until fn
+ * has returned. */
 void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q));
 
 /* Decoded query parameter; NULL when absent. Heap. */
@@ -91,7 +96,8 @@ const char *media_content_type(const struct media *m);
 /* Encodes a tree. */
 void media_write(const struct media *m, const struct json_object *tree, struct kc_buf *out);
 
-/* --- Negotiation. 406 if nothing fits. */
+/* --- Negotiation. 406 if nothing fits. media_default: for answers before it. */
+void media_default(struct api_req *q);
 int media_negotiate(struct api_req *q, bool watch, struct kc_error *err);
 /* Accept header names that group, version and kind: "application/json;g=..;v=..;as=..". */
 bool media_accepts_as(const char *accept, const char *group, const char *version, const char *as);

@@ -19,6 +19,19 @@ curl -sN --max-time 90 --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-t
 watcher=$!
 eventually 5 grep -q '"before"' "$WORK/watch" || fail "the watch does not begin"
 
+# --- etcd does not answer
+kill -STOP "$ETCD_PID"
+start=$SECONDS
+is "a read that has to wait, but not for long: code" 504 "$(code_of "$CONFIGMAPS/before?timeout=1s")"
+is "a read that has to wait: reason" Timeout "$(field .reason)"
+api POST "$CONFIGMAPS?timeout=1s" -H 'Content-Type: application/json' \
+    --data-binary '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"late"}}' >/dev/null
+is "a write that has to wait: code" 504 "$(code)"
+[ $((SECONDS - start)) -le 6 ] || fail "requests wait longer than they may: $((SECONDS - start)) s"
+kill -CONT "$ETCD_PID"
+eventually 15 is_code "$CONFIGMAPS/before" 200 || fail "no recovery from a pause"
+kubectl delete configmap late --ignore-not-found >/dev/null
+
 # --- etcd stops
 kill "$ETCD_PID"
 wait_gone "$ETCD_PID" 10
