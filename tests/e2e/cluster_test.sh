@@ -158,7 +158,7 @@ etcd_away() {
     until_ok 30 eval '! kubectl get --raw /readyz' || fail "readyz stays ok without etcd"
     err=$(kubectl create configmap lost --from-literal=a=b --request-timeout=40s 2>&1) && fail "a write succeeded without etcd"
     echo "$err"
-    grep -qE 'InternalError|ServiceUnavailable|Timeout|timed out|unavailable' <<<"$err" || fail "not a clear error"
+    grep -qE 'InternalError|ServiceUnavailable|Timeout|timed out|unavailable|deadline exceeded' <<<"$err" || fail "not a clear error"
     fetch "$ip" >/dev/null || fail "Service traffic depends on etcd"
     kill -CONT "$pid"
     until_ok 30 kubectl get --raw /readyz || return 1
