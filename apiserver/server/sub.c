@@ -26,9 +26,15 @@ struct projection {
         const struct kc_subresource_strategy *s;
         struct decode_target target;
         int field_validation;
-        struct json_object *wanted; /* PUT */
-        struct patch *patch;        /* PATCH */
+        struct json_object *wanted; /* PUT; NULL: PATCH */
+        struct patch patch;
 };
+
+static void projection_done(struct projection *p)
+{
+        kc_json_free(p->wanted);
+        patch_done(&p->patch);
+}
 
 static int projection_transform(struct kc_registry_ctx *c, const struct kc_object *current,
     struct json_object **ret_obj, void *arg, struct kc_error *err)
@@ -38,7 +44,7 @@ static int projection_transform(struct kc_registry_ctx *c, const struct kc_objec
                 return kc_err_not_found(err, c->row->group, c->row->resource, c->name);
         KC_CLEANUP(kc_json_freep)
         struct json_object *sub = p->wanted ? kc_json_copy(p->wanted) : p->s->to(c, kc_object_json(current));
-        int r = p->patch ? patch_apply(p->patch, &p->target, p->field_validation, &sub, err) : 0;
+        int r = p->wanted ? 0 : patch_apply(&p->patch, &p->target, p->field_validation, &sub, err);
         if (r < 0)
                 return r;
         KC_CLEANUP(kc_json_freep) struct json_object *obj = kc_object_copy_json(current);
@@ -63,8 +69,6 @@ static int check_projection_name(const struct api_req *q, const struct json_obje
 static int projection_write(struct api_req *q, struct projection *p, struct kc_object **ret, struct kc_error *err)
 {
         KC_CLEANUP(write_options_done) struct write_options w = {0};
-        KC_CLEANUP(patch_done) struct patch patch = {0};
-        KC_CLEANUP(kc_json_freep) struct json_object *wanted = NULL;
         bool put = strcmp(q->info.verb, "update") == 0;
         int r = write_options_parse(q, put ? "UpdateOptions" : "PatchOptions", &w, err);
         if (r < 0)
@@ -72,19 +76,17 @@ static int projection_write(struct api_req *q, struct projection *p, struct kc_o
         p->field_validation = w.field_validation;
         decode_target_of(q, &p->target);
         if (put) {
-                r = decode_body(q, &p->target, w.field_validation, &wanted, err);
+                r = decode_body(q, &p->target, w.field_validation, &p->wanted, err);
                 if (r == 0)
-                        r = check_projection_name(q, wanted, err);
-                p->wanted = wanted;
+                        r = check_projection_name(q, p->wanted, err);
         } else {
-                r = patch_read(q, &patch, err);
-                p->patch = &patch;
+                r = patch_read(q, &p->patch, err);
         }
         if (r < 0)
                 return r;
         struct kc_registry_ctx c;
         write_ctx_init(q, &c);
-        KC_CLEANUP(kc_freep) char *uid = kc_strdup(wanted ? kc_meta_uid(wanted) : NULL);
+        KC_CLEANUP(kc_freep) char *uid = kc_strdup(p->wanted ? kc_meta_uid(p->wanted) : NULL);
         const struct kc_registry_update_opts uo = {
             .transform = projection_transform, .arg = p, .uid = uid, .options = w.options};
         return kc_registry_update(&c, &uo, ret, NULL, err);
@@ -94,7 +96,7 @@ static int projection(
     struct api_req *q, const struct kc_subresource_strategy *s, struct json_object **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_object_unrefp) struct kc_object *parent = NULL;
-        struct projection p = {.q = q, .s = s};
+        KC_CLEANUP(projection_done) struct projection p = {.q = q, .s = s};
         struct kc_registry_ctx c;
         write_ctx_init(q, &c);
         int r = strcmp(q->info.verb, "get") == 0 ? kc_resources_get_live(q->server->resources, q->row->group,

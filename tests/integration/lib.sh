@@ -12,6 +12,8 @@ ETCD_PID= APISERVER_PID=
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 
+SANITIZER_SAYS='ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:'
+
 cleanup() {
     local rc=$? pid i
     # Last started, first ended: the apiserver needs etcd to leave in order.
@@ -20,9 +22,9 @@ cleanup() {
         kill "$pid" 2>/dev/null
         wait_gone "$pid" 15 || kill -9 "$pid" 2>/dev/null
     done
-    if [ -s "$WORK/apiserver.log" ] && grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$WORK/apiserver.log"; then
+    if [ -s "$WORK/apiserver.log" ] && grep -qE "$SANITIZER_SAYS" "$WORK/apiserver.log"; then
         echo "FAIL: the sanitizers complain" >&2
-        grep -nE -A40 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$WORK/apiserver.log" | head -120 >&2
+        grep -nE -A40 "$SANITIZER_SAYS" "$WORK/apiserver.log" | head -120 >&2
         rc=1
     fi
     [ $FAILURES -eq 0 ] || rc=1
