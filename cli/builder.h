@@ -3,6 +3,10 @@
 
 #include "cli/cli.h"
 
+#define KC_CLI_NO_RESOURCES                                                                                            \
+        "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n"  \
+        "   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'"
+
 /* A resource, and an object of it when a name was given. */
 struct kc_target {
         const struct kc_api_resource *res; /* of the context's map */

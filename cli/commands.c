@@ -11,7 +11,9 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_delete,
             &kc_cmd_scale,
             &kc_cmd_rollout,
+            &kc_cmd_logs,
             &kc_cmd_version,
+            &kc_cmd_config,
             &kc_cmd_api_resources,
         };
         *ret_n = KC_ARRAY_LEN(table);

@@ -88,9 +88,7 @@ static int check_options(const struct kc_cli *c, char **args, struct kc_error *e
                 return kc_error_set(err, EINVAL,
                     "invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\"", opt.cascade);
         if (!args[0] && !opt.files)
-                return kc_error_set(err, EINVAL,
-                    "You must provide one or more resources by argument or filename.\nExample resource specifications "
-                    "include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'");
+                return kc_error_set(err, EINVAL, "%s", KC_CLI_NO_RESOURCES);
         return kc_dry_run_parse(opt.dry_run, &dry_run, err);
 }
 

@@ -203,7 +203,7 @@ int kc_lines_next(struct kc_lines *l, kc_mono deadline, const char **ret_line, s
                 int w = deadline > 0 ? pthread_cond_timedwait(&l->cond, &l->lock, &until)
                                      : pthread_cond_wait(&l->cond, &l->lock);
                 if (w == ETIMEDOUT) {
-                        e = kc_error_set(err, ETIMEDOUT, "timed out waiting for the condition");
+                        e = kc_error_set(err, ETIME, "timed out waiting for the condition");
                         break;
                 }
         }

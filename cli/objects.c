@@ -26,8 +26,25 @@ void kc_founds_done(struct kc_founds *l)
                 kc_free(l->v[i].name);
                 kc_json_free(l->v[i].obj);
         }
+        for (size_t i = 0; i < l->n_errors; i++)
+                kc_error_done(&l->errors[i]);
+        kc_free(l->errors);
         kc_free(l->v);
         *l = (struct kc_founds){0};
+}
+
+static void push_error(struct kc_founds *l, struct kc_error *take_err)
+{
+        l->errors = kc_reallocarray(l->errors, l->n_errors + 1, sizeof(*l->errors));
+        l->errors[l->n_errors] = KC_ERROR_INIT;
+        kc_error_move(&l->errors[l->n_errors++], take_err);
+}
+
+bool kc_founds_report(struct kc_cli *c, const struct kc_founds *l)
+{
+        for (size_t i = 0; i < l->n_errors; i++)
+                kc_cli_print_error(c, &l->errors[i]);
+        return l->n_errors > 0;
 }
 
 static void add_one(
@@ -35,13 +52,10 @@ static void add_one(
 {
         struct kc_error why = KC_ERROR_INIT;
         struct json_object *obj = NULL;
-        if (kc_cli_get(c, res, ns, name, &obj, &why) < 0) {
-                kc_cli_print_error(c, &why);
-                l->failed = true;
-        } else {
+        if (kc_cli_get(c, res, ns, name, &obj, &why) < 0)
+                push_error(l, &why);
+        else
                 kc_founds_push(l, res, obj);
-        }
-        kc_error_done(&why);
 }
 
 static int add_listed(struct kc_cli *c, const struct kc_api_resource *res, const char *ns,
@@ -74,11 +88,14 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
                 e = kc_targets_parse(map, q->args, &targets, err);
         if (e < 0)
                 return e;
+        if (!q->args[0] && !q->files)
+                return kc_error_set(err, EINVAL, "%s", KC_CLI_NO_RESOURCES);
         if (targets.named && !kc_str_empty(q->selector))
                 return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
         if (targets.n > 0 && !targets.named && !choose)
                 return kc_error_set(err, EINVAL, "resource(s) were provided, but no name was specified");
-        ret->failed = kc_manifests_report(c, &files);
+        for (size_t i = 0; i < files.n_errors; i++)
+                push_error(ret, &files.errors[i]);
         for (size_t i = 0; i < files.n; i++)
                 add_one(c, files.v[i].res, files.v[i].ns, files.v[i].name, ret);
         for (size_t i = 0; e == 0 && i < targets.n; i++) {

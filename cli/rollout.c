@@ -45,11 +45,11 @@ static const struct kc_flag status_flags[] = {
 typedef int (*each_fn)(struct kc_cli *c, const struct kc_found *f, struct kc_error *err);
 
 /* fn for each object that the arguments name. */
-static int each(struct kc_cli *c, const char *command, char **args, each_fn fn, struct kc_error *err)
+static int each(struct kc_cli *c, char **args, each_fn fn, struct kc_error *err)
 {
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
         if (!args[0] && !opt.files)
-                return kc_cli_usage_error(c, command, err, "required resource not specified");
+                return kc_error_set(err, EINVAL, "required resource not specified");
         int e = kc_dry_run_parse(opt.dry_run, &dry_run, err);
         if (e == 0)
                 e = kc_cli_find_objects(c,
@@ -61,7 +61,7 @@ static int each(struct kc_cli *c, const char *command, char **args, each_fn fn, 
                     &all, err);
         if (e < 0)
                 return e;
-        bool failed = all.failed;
+        bool failed = kc_founds_report(c, &all);
         if (all.n == 0 && !failed)
                 (void)fprintf(c->err, "No resources found\n");
         for (size_t i = 0; i < all.n; i++) {
@@ -110,14 +110,14 @@ static int status_one(struct kc_cli *c, const struct kc_found *f, struct kc_erro
         kc_mono deadline = opt.timeout > 0 ? kc_clock_mono(NULL) + opt.timeout : 0;
         struct kc_found self = *f;
         int e = kc_cli_wait(c, f->res, f->ns, f->name, deadline, watch_status, &self, err);
-        if (e == -ETIMEDOUT && deadline > 0)
-                return kc_error_set(err, ETIMEDOUT, "timed out waiting for the condition");
+        if (e == -ETIME && deadline > 0)
+                return kc_error_set(err, ETIME, "timed out waiting for the condition");
         return e;
 }
 
 static int run_status(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout status", args, status_one, err);
+        return each(c, args, status_one, err);
 }
 
 /* --- history */
@@ -155,7 +155,7 @@ static int history_one(struct kc_cli *c, const struct kc_found *f, struct kc_err
 
 static int run_history(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout history", args, history_one, err);
+        return each(c, args, history_one, err);
 }
 
 /* --- undo */
@@ -184,7 +184,7 @@ static int undo_one(struct kc_cli *c, const struct kc_found *f, struct kc_error 
 
 static int run_undo(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout undo", args, undo_one, err);
+        return each(c, args, undo_one, err);
 }
 
 /* --- restart, pause, resume */
@@ -257,17 +257,17 @@ static int resume_one(struct kc_cli *c, const struct kc_found *f, struct kc_erro
 
 static int run_restart(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout restart", args, restart_one, err);
+        return each(c, args, restart_one, err);
 }
 
 static int run_pause(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout pause", args, pause_one, err);
+        return each(c, args, pause_one, err);
 }
 
 static int run_resume(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        return each(c, "rollout resume", args, resume_one, err);
+        return each(c, args, resume_one, err);
 }
 
 static const struct kc_command subs[] = {

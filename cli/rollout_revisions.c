@@ -140,13 +140,13 @@ int kc_rollout_undo_patch(const struct kc_found *f, const struct kc_revisions *r
         bool deployment = kc_streq(f->res->kind, "Deployment");
         if (to < 0)
                 return kc_error_set(err, EINVAL, "unable to find specified revision %lld in history", (long long)to);
+        int e = choose(f, r, to, &chosen, err);
+        if (e < 0)
+                return e;
         if (deployment && kc_json_bool_at(f->obj, "spec.paused", false))
                 return kc_error_set(err, EINVAL,
                     "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try "
                     "again");
-        int e = choose(f, r, to, &chosen, err);
-        if (e < 0)
-                return e;
         *ret_revision = chosen->number;
         *ret_content_type = deployment ? KC_PATCH_JSON : KC_PATCH_STRATEGIC;
         *ret_patch = deployment ? deployment_patch(f, chosen->obj) : data_patch(f, chosen->obj);

@@ -152,7 +152,7 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         kc_log_set_verbosity(c->verbosity);
         if (c->help || !cmd->run) {
                 print_help(c, cmd, flags, n);
-                return 0;
+                return c->help ? 0 : 1;
         }
         char *none[] = {NULL};
         e = cmd->run(c, args ? args : none, &err);

@@ -7,12 +7,15 @@
 #include "cli/requests.h"
 #include "cli/wait_for.h"
 
+/* Of --replicas, which takes -1 for a number. */
+#define UNSET INT64_MIN
+
 static struct {
         char **files, *selector, *output, *resource_version, *dry_run;
         bool all, recursive;
         int64_t replicas, current;
         int64_t timeout;
-} opt = {.replicas = -1, .current = -1};
+} opt = {.replicas = UNSET, .current = -1};
 static enum kc_dry_run dry_run;
 
 static const struct kc_flag flags[] = {
@@ -89,11 +92,11 @@ static int scale_one(struct kc_cli *c, const struct kc_found *f, struct kc_error
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
+        if (opt.replicas == UNSET)
+                return kc_error_set(err, EINVAL, "required flag(s) \"replicas\" not set");
         if (opt.replicas < 0)
                 return kc_error_set(
                     err, EINVAL, "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
-        if (!args[0] && !opt.files)
-                return kc_error_set(err, EINVAL, "must specify one of -f and -k, or a resource and a name");
         int e = kc_dry_run_parse(opt.dry_run, &dry_run, err);
         if (e == 0)
                 e = kc_cli_find_objects(c,
@@ -105,9 +108,10 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                     &all, err);
         if (e < 0)
                 return e;
-        if (all.n == 0 && !all.failed)
-                return kc_error_set(err, ENOENT, "no objects passed to scale");
-        bool failed = all.failed;
+        if (all.n == 0) /* kubectl's words, with what went wrong behind them */
+                return kc_error_set(err, ENOENT, "no objects passed to scale%s%s", all.n_errors > 0 ? " " : "",
+                    all.n_errors > 0 ? kc_error_message(&all.errors[0]) : "");
+        bool failed = kc_founds_report(c, &all);
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
                 if (scale_one(c, &all.v[i], &why) < 0) {

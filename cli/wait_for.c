@@ -66,9 +66,9 @@ int kc_cli_wait(struct kc_cli *c, const struct kc_api_resource *res, const char 
                 e = fn(c, obj, arg, err);
                 if (e == 0)
                         e = watch_once(c, res, ns, name, version, deadline, fn, arg, err);
-                if (e == -ETIMEDOUT && deadline > 0 && kc_clock_mono(NULL) >= deadline)
+                if (e == -ETIME && deadline > 0 && kc_clock_mono(NULL) >= deadline)
                         return kc_error_set(
-                            err, ETIMEDOUT, "timed out waiting for the condition on %s/%s", res->resource, name);
+                            err, ETIME, "timed out waiting for the condition on %s/%s", res->resource, name);
                 if (e != 0)
                         return e < 0 ? e : 0;
         }
