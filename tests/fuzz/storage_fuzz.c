@@ -1,5 +1,5 @@
-/* What the apiserver's storage reads without a tree: stored values (stamped, entries made of them) and continue tokens. The
- * first byte chooses. */
+/* What the apiserver's storage reads without a tree: stored values (stamped, entries made of them) and continue tokens.
+ * The first byte chooses. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void try_token(const char *data, size_t len)
 
 static void try_entry(const char *data, size_t len)
 {
-        static const struct kc_cache_field names[] = {
-            {.name = "spec.nodeName"}, {.name = "source", .path = "source.component", .fallback = "reportingComponent"}};
+        static const struct kc_cache_field names[] = {{.name = "spec.nodeName"},
+            {.name = "source", .path = "source.component", .fallback = "reportingComponent"}};
         struct cache_fields *fields = cache_fields_new(names, KC_ARRAY_LEN(names));
         struct kc_cache_entry *e;
         if (cache_entry_new("/registry/pods/ns/name", 15, true, fields, data, len, 12345, &e, NULL) == 0) {

@@ -103,9 +103,9 @@ static void test_probes(void **state)
         (void)state;
         container("'livenessProbe':{'exec':{'command':['x']},'successThreshold':2}",
             "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1");
-        container(
-            "'readinessProbe':{'tcpSocket':{'port':0}}", "spec.containers[0].readinessProbe.tcpSocket.port: Invalid "
-                                                         "value: 0: must be between 1 and 65535, inclusive");
+        container("'readinessProbe':{'tcpSocket':{'port':0}}",
+            "spec.containers[0].readinessProbe.tcpSocket.port: Invalid "
+            "value: 0: must be between 1 and 65535, inclusive");
         container("'readinessProbe':{'httpGet':{'port':'web','scheme':'FTP'},'terminationGracePeriodSeconds':1}",
             "spec.containers[0].readinessProbe.httpGet.scheme: Unsupported value: \"FTP\": supported values: \"HTTP\", "
             "\"HTTPS\"\n"

@@ -19,7 +19,8 @@ static struct kc_object *parse(const char *text)
 }
 
 static const char two_endpoints[] =
-    "{'metadata':{'name':'web-1','namespace':'d'},'addressType':'IPv4','ports':[{'name':'http','port':8080,'protocol':'TCP'}],"
+    "{'metadata':{'name':'web-1','namespace':'d'},'addressType':'IPv4','ports':[{'name':'http','port':8080,'protocol':'"
+    "TCP'}],"
     "'endpoints':[{'addresses':['10.244.0.3'],'nodeName':'n2','conditions':{'ready':true}},"
     "{'addresses':['10.244.0.2'],'nodeName':'n1','conditions':{'ready':true}}]}";
 
@@ -47,8 +48,9 @@ static void assert_rules(const char *service, const char *slice, const char *wan
 static void test_cluster_ip(void **state)
 {
         (void)state;
-        assert_rules("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'name':'http',"
-                     "'port':80,'protocol':'TCP'}]}}",
+        assert_rules(
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'name':'http',"
+            "'port':80,'protocol':'TCP'}]}}",
             two_endpoints,
             "cluster-ips\t10.96.0.10\t\n"
             "endpoints\t10.96.0.10 . tcp . 80 . 0\t10.244.0.2 . 8080\n"
@@ -60,7 +62,8 @@ static void test_cluster_ip(void **state)
 static void test_without_endpoints_is_refused(void **state)
 {
         (void)state;
-        assert_rules("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'port':80}]}}", NULL,
+        assert_rules(
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'port':80}]}}", NULL,
             "cluster-ips\t10.96.0.10\t\n"
             "no-endpoint-services\t10.96.0.10 . tcp . 80\tgoto reject-chain");
 }
@@ -70,16 +73,19 @@ static void test_headless_and_external_name_have_no_rules(void **state)
         (void)state;
         assert_rules("{'metadata':{'name':'a','namespace':'d'},'spec':{'clusterIP':'None','ports':[{'port':80}]}}",
             two_endpoints, "");
-        assert_rules("{'metadata':{'name':'a','namespace':'d'},'spec':{'type':'ExternalName','externalName':'x.y'}}", NULL, "");
-        assert_rules("{'metadata':{'name':'a','namespace':'d','labels':{'service.kubernetes.io/service-proxy-name':'other'}},"
-                     "'spec':{'clusterIP':'10.96.0.1','ports':[{'port':80}]}}",
+        assert_rules(
+            "{'metadata':{'name':'a','namespace':'d'},'spec':{'type':'ExternalName','externalName':'x.y'}}", NULL, "");
+        assert_rules(
+            "{'metadata':{'name':'a','namespace':'d','labels':{'service.kubernetes.io/service-proxy-name':'other'}},"
+            "'spec':{'clusterIP':'10.96.0.1','ports':[{'port':80}]}}",
             two_endpoints, "");
 }
 
 static void test_terminating_serve_only_when_nothing_is_ready(void **state)
 {
         (void)state;
-        assert_rules("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'port':80}]}}",
+        assert_rules(
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','ports':[{'port':80}]}}",
             "{'addressType':'IPv4','ports':[{'port':8080}],'endpoints':["
             "{'addresses':['10.244.1.2'],'conditions':{'ready':false,'serving':true,'terminating':true}},"
             "{'addresses':['10.244.1.3'],'conditions':{'ready':false,'serving':false,'terminating':true}}]}",
@@ -91,8 +97,9 @@ static void test_terminating_serve_only_when_nothing_is_ready(void **state)
 static void test_internal_policy_local_drops_without_local_endpoints(void **state)
 {
         (void)state;
-        assert_rules("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','internalTrafficPolicy':"
-                     "'Local','ports':[{'port':80}]}}",
+        assert_rules(
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','internalTrafficPolicy':"
+            "'Local','ports':[{'port':80}]}}",
             "{'addressType':'IPv4','ports':[{'port':8080}],'endpoints':[{'addresses':['10.244.1.2'],'nodeName':'n2'}]}",
             "cluster-ips\t10.96.0.10\t\n"
             "no-endpoint-services\t10.96.0.10 . tcp . 80\tdrop");
@@ -136,10 +143,11 @@ static void test_affinity_has_a_chain_of_its_own(void **state)
         struct kc_proxy_rules rules;
         (void)state;
         KC_CLEANUP(kc_freep)
-        char *have = rules_for("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','sessionAffinity':"
-                               "'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}},'ports':[{'name':'http',"
-                               "'port':80}]}}",
-            two_endpoints, &rules);
+        char *have =
+            rules_for("{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','sessionAffinity':"
+                      "'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}},'ports':[{'name':'http',"
+                      "'port':80}]}}",
+                two_endpoints, &rules);
         assert_non_null(strstr(have, "service-ips\t10.96.0.10 . tcp . 80\tgoto affinity-cluster-"));
         assert_null(strstr(have, "endpoints\t"));
         assert_int_equal(rules.n_chains, 1);
@@ -154,9 +162,12 @@ static void test_udp_entries(void **state)
         struct kc_proxy_rules rules;
         (void)state;
         KC_CLEANUP(kc_freep)
-        char *have = rules_for("{'metadata':{'name':'dns','namespace':'d'},'spec':{'clusterIP':'10.96.0.53','ports':[{'port':53,"
-                               "'protocol':'UDP'}]}}",
-            "{'addressType':'IPv4','ports':[{'port':5353,'protocol':'UDP'}],'endpoints':[{'addresses':['10.244.0.9']}]}", &rules);
+        char *have =
+            rules_for("{'metadata':{'name':'dns','namespace':'d'},'spec':{'clusterIP':'10.96.0.53','ports':[{'port':53,"
+                      "'protocol':'UDP'}]}}",
+                "{'addressType':'IPv4','ports':[{'port':5353,'protocol':'UDP'}],'endpoints':[{'addresses':['10.244.0.9'"
+                "]}]}",
+                &rules);
         assert_non_null(have);
         assert_int_equal(kc_strv_len(rules.udp), 1);
         assert_string_equal(rules.udp[0], "10.96.0.53 53 10.244.0.9 5353");

@@ -1,5 +1,5 @@
-/* Transactions: what is written depends on the change; and the kernel takes every one of them. The kernel's part runs in a
- * network namespace of the test's own. */
+/* Transactions: what is written depends on the change; and the kernel takes every one of them. The kernel's part runs
+ * in a network namespace of the test's own. */
 #include <arpa/inet.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -38,22 +38,23 @@ static void assert_changes(struct kc_ruleset *r, const char *want)
         kc_ruleset_commit(r);
 }
 
-static const char *const one_endpoint[] = {"service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1",
-    "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.2 . 8080", NULL};
-static const char *const other_endpoint[] = {"service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1",
-    "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.3 . 8080", NULL};
+static const char *const one_endpoint[] = {
+    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.2 . 8080", NULL};
+static const char *const other_endpoint[] = {
+    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.3 . 8080", NULL};
 
 static void test_only_the_change_is_written(void **state)
 {
         KC_CLEANUP(kc_ruleset_freep) struct kc_ruleset *r = make(AF_INET);
         (void)state;
         set(r, "d/a", one_endpoint);
-        assert_changes(r, "add chain ip kube-proxy lb-1\n"
-                          "flush chain ip kube-proxy lb-1\n"
-                          "add rule ip kube-proxy lb-1 dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map "
-                          "@endpoints\n"
-                          "add element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 : 10.244.0.2 . 8080 }\n"
-                          "add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 : goto lb-1 }\n");
+        assert_changes(r,
+            "add chain ip kube-proxy lb-1\n"
+            "flush chain ip kube-proxy lb-1\n"
+            "add rule ip kube-proxy lb-1 dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map "
+            "@endpoints\n"
+            "add element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 : 10.244.0.2 . 8080 }\n"
+            "add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 : goto lb-1 }\n");
         assert_changes(r, "");
         set(r, "d/a", one_endpoint);
         assert_changes(r, "");
@@ -76,8 +77,9 @@ static void test_the_first_of_two_claims_counts(void **state)
         set(r, "d/b", b);
         assert_changes(r, "add element ip kube-proxy no-endpoint-services { 192.0.2.9 . tcp . 80 : drop }\n");
         kc_ruleset_set(r, "d/a", NULL);
-        assert_changes(r, "delete element ip kube-proxy no-endpoint-services { 192.0.2.9 . tcp . 80 }\n"
-                          "add element ip kube-proxy no-endpoint-services { 192.0.2.9 . tcp . 80 : goto reject-chain }\n");
+        assert_changes(r,
+            "delete element ip kube-proxy no-endpoint-services { 192.0.2.9 . tcp . 80 }\n"
+            "add element ip kube-proxy no-endpoint-services { 192.0.2.9 . tcp . 80 : goto reject-chain }\n");
 }
 
 static void run(struct kc_nft *nft, struct kc_ruleset *r, bool full)
@@ -123,7 +125,8 @@ static void test_the_kernel_takes_it(void **state)
             "'externalIPs':['192.0.2.7'],'ports':[{'name':'http','port':80,'nodePort':30080}]}}",
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10',"
             "'externalTrafficPolicy':'Local','ports':[{'name':'http','port':80,'nodePort':30080}]}}",
-            "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10','sessionAffinity':"
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10','"
+            "sessionAffinity':"
             "'ClientIP','ports':[{'name':'http','port':80,'nodePort':30080}]}}",
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.10',"
             "'loadBalancerSourceRanges':['198.51.100.0/24'],'ports':[{'name':'http','port':80,'nodePort':30080}]},"
