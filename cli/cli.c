@@ -100,6 +100,18 @@ static void override_config(struct kc_cli *c)
                 k->insecure_skip_verify = true;
 }
 
+/* Names given by flags that are not there, in kubectl's words. */
+static int check_names(struct kc_cli *c, const struct json_object *tree, struct kc_error *err)
+{
+        if (!kc_str_empty(c->context) && !kc_json_find(kc_json_get(tree, "contexts"), "name", c->context)) {
+                c->bad_config = true;
+                return kc_error_set(err, ENOENT, "context was not found for specified context: %s", c->context);
+        }
+        if (!kc_str_empty(c->cluster) && !kc_json_find(kc_json_get(tree, "clusters"), "name", c->cluster))
+                return kc_error_set(err, ENOENT, "no server found for cluster \"%s\"", c->cluster);
+        return 0;
+}
+
 static int configure(struct kc_cli *c, struct kc_error *err)
 {
         if (c->configured)
@@ -116,6 +128,9 @@ static int configure(struct kc_cli *c, struct kc_error *err)
             .ns = c->ns};
         if (kc_json_len(kc_json_get(tree, "clusters")) == 0 && kc_str_empty(c->server))
                 o.server = DEFAULT_SERVER;
+        e = check_names(c, tree, err);
+        if (e < 0)
+                return e;
         e = kc_kubeconfig_resolve(tree, &o, &c->config, err);
         if (e < 0)
                 return e;

@@ -23,6 +23,7 @@ struct kc_cli {
         struct json_object *config_tree;
         struct kc_client_config config;
         bool configured;
+        bool bad_config; /* the kubeconfig cannot be used: errors say so */
         struct kc_loop *loop;
         struct kc_rest *rest;
         struct kc_resource_map *map;

@@ -8,10 +8,13 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
         static const struct kc_command *const table[] = {
             &kc_cmd_get,
             &kc_cmd_apply,
+            &kc_cmd_create,
+            &kc_cmd_replace,
             &kc_cmd_delete,
             &kc_cmd_scale,
             &kc_cmd_rollout,
             &kc_cmd_logs,
+            &kc_cmd_wait,
             &kc_cmd_version,
             &kc_cmd_config,
             &kc_cmd_api_resources,

@@ -80,6 +80,47 @@ static void complete(struct json_object *config)
                 kc_json_set(config, "preferences", json_object_new_object());
 }
 
+/* --- in the order of kubectl's structs, which is that of its JSON */
+
+static const char *const config_keys[] = {
+    "kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context", "extensions"};
+static const char *const entry_keys[] = {"name", "cluster", "user", "context", "server", "tls-server-name",
+    "insecure-skip-tls-verify", "certificate-authority", "certificate-authority-data", "proxy-url",
+    "disable-compression", "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token",
+    "tokenFile", "as", "as-uid", "as-groups", "as-user-extra", "username", "password", "auth-provider", "exec",
+    "namespace", "extensions"};
+
+static struct json_object *ordered(const struct json_object *o, const char *const *keys, size_t n)
+{
+        struct json_object *out = json_object_new_object();
+        for (size_t i = 0; i < n; i++) {
+                const struct json_object *v = kc_json_get(o, keys[i]);
+                struct json_object *copy = NULL;
+                if (kc_json_is_arr(v) && keys == config_keys) {
+                        copy = json_object_new_array();
+                        for (size_t k = 0; k < kc_json_len(v); k++)
+                                kc_json_push(copy, ordered(kc_json_idx(v, k), entry_keys, KC_ARRAY_LEN(entry_keys)));
+                } else if (kc_json_is_obj(v) && i < KC_ARRAY_LEN(config_keys) && keys == entry_keys) {
+                        copy = ordered(v, entry_keys, KC_ARRAY_LEN(entry_keys));
+                } else {
+                        copy = kc_json_copy(v);
+                }
+                if (copy || (keys == config_keys && i < n - 1))
+                        kc_json_set(out, keys[i], copy);
+        }
+        return out;
+}
+
+static void write_json(struct kc_buf *out, const struct json_object *config)
+{
+        enum { INDENT = 4 };
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *o = ordered(config, config_keys, KC_ARRAY_LEN(config_keys));
+        kc_json_write_pretty(out, o, INDENT, false);
+        if (out->data[out->len - 1] != '\n')
+                kc_buf_addc(out, '\n');
+}
+
 static const char *chosen_context(const struct kc_cli *c, const struct json_object *config)
 {
         return kc_str_empty(c->context) ? kc_json_str(config, "current-context") : c->context;
@@ -111,7 +152,7 @@ static int run_view(struct kc_cli *c, char **args, struct kc_error *err)
         complete(config);
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         if (json)
-                kc_print_json(&b, config);
+                write_json(&b, config);
         else
                 kc_print_yaml(&b, config);
         (void)fputs(kc_buf_str(&b), c->out);

@@ -69,6 +69,8 @@ char *kc_cli_error_text(const struct kc_cli *c, const struct kc_error *err)
                         return kc_asprintf("Error from server (%s): %s", err->reason, message);
                 return kc_asprintf("Error from server: %s", message);
         }
+        if (c && c->bad_config)
+                return kc_asprintf("Error in configuration: %s", message);
         const char *server = c && c->configured ? c->config.server : NULL;
         if (server && is_refused(err)) {
                 const char *host = strstr(server, "://") ? strstr(server, "://") + 3 : server;
