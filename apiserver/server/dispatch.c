@@ -74,6 +74,23 @@ static void (*handler_of(const struct api_req *q))(struct api_req *)
         return FIND(review_verbs, q->row->verbs, verb);
 }
 
+/* What is served, but on its way out: every answer says so. */
+static const struct {
+        const char *group, *version, *resource, *warning;
+} deprecated[] = {
+    {"", "v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"},
+};
+
+static void warn_deprecated(struct api_req *q)
+{
+        for (size_t i = 0; i < KC_ARRAY_LEN(deprecated); i++)
+                if (kc_streq(q->row->group, deprecated[i].group) && kc_streq(q->row->version, deprecated[i].version) &&
+                    kc_streq(q->row->resource, deprecated[i].resource)) {
+                        kc_strv_push(&q->warnings, deprecated[i].warning);
+                        metrics_deprecated(q);
+                }
+}
+
 /* errors.NewGenericServerResponse as the router of upstream uses it. */
 static void reply_not_found(struct api_req *q)
 {
@@ -152,8 +169,10 @@ void dispatch(struct api_req *q)
                 return;
         }
         void (*handle)(struct api_req *) = method_exists(q) ? handler_of(q) : NULL;
-        if (handle)
-                handle(q);
-        else
+        if (!handle) {
                 reply_method_not_allowed(q);
+                return;
+        }
+        warn_deprecated(q);
+        handle(q);
 }

@@ -7,7 +7,8 @@
 #include "server/server_internal.h"
 
 static struct {
-        struct kc_metric *requests, *duration, *sizes, *inflight, *long_running, *watch_events, *watch_sizes, *objects;
+        struct kc_metric *requests, *duration, *sizes, *inflight, *long_running, *watch_events, *watch_sizes, *objects,
+            *deprecated;
 } m;
 
 static const char *const request_labels[] = {"verb", "dry_run", "group", "version", "resource", "subresource", "scope",
@@ -62,6 +63,10 @@ void metrics_init(struct kc_apiserver *s)
         m.objects = kc_metric_gauge("apiserver_resource_objects",
             "Number of stored objects at the time of last check split by kind.",
             (const char *const[]){"group", "resource", NULL});
+        m.deprecated = kc_metric_gauge("apiserver_requested_deprecated_apis",
+            "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, "
+            "subresource, and removed_release.",
+            (const char *const[]){"group", "version", "resource", "subresource", "removed_release", NULL});
         kc_metrics_on_scrape(on_scrape, s);
 }
 
@@ -131,6 +136,12 @@ void metrics_request_done(struct api_req *q)
         if (q->info.is_resource && !q->mutating)
                 kc_metric_observe(m.sizes, (double)atomic_load(&q->response_size),
                     KC_LABELS(l.verb, l.group, l.version, l.resource, l.subresource, l.scope, "apiserver"));
+}
+
+void metrics_deprecated(const struct api_req *q)
+{
+        kc_metric_set(m.deprecated, 1,
+            KC_LABELS(q->row->group, q->row->version, q->row->resource, q->sub ? q->sub->name : "", ""));
 }
 
 void metrics_long_running(struct api_req *q, int delta)

@@ -155,5 +155,6 @@ void compressor_free(struct compressor *c);
 /* --- metrics.c */
 void metrics_init(struct kc_apiserver *s);
 void metrics_request_done(struct api_req *q);
+void metrics_deprecated(const struct api_req *q);
 void metrics_long_running(struct api_req *q, int delta);
 void metrics_watch_event(const struct kc_resource *row, size_t bytes);

@@ -128,6 +128,11 @@ is "an event in events.k8s.io/v1" "hello Pod 2 events.k8s.io/v1" \
 is "listed there, too" e1 "$(kubectl get events.events.k8s.io --field-selector=regarding.kind=Pod -o 'jsonpath={.items[*].metadata.name}')"
 is "and in v1" e1 "$(kubectl get events --field-selector=involvedObject.kind=Pod -o 'jsonpath={.items[*].metadata.name}')"
 
+# --- a kind on its way out
+has "Endpoints are deprecated" "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice" \
+    "$(kubectl get endpoints kubernetes 2>&1)"
+is "EndpointSlices are not" "" "$(kubectl get endpointslices 2>&1 | grep Warning)"
+
 # --- generateName, logs of a pod without a node, explain
 is "generateName" 2 "$(for _ in 1 2; do
     kubectl create -o name -f - <<GENERATED
