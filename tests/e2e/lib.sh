@@ -48,9 +48,9 @@ finish() {
 sanitizer_reports() {
     local f found=0
     for f in "$DATA_DIR"/log/*; do
-        grep -qE 'ERROR: (Address|Leak|Undefined)|runtime error:' "$f" 2>/dev/null || continue
+        grep -qE 'ERROR: (Address|Leak|Undefined)|WARNING: ThreadSanitizer|runtime error:' "$f" 2>/dev/null || continue
         echo "sanitizer report in $f:"
-        grep -E -A 25 'ERROR: (Address|Leak)|runtime error:' "$f" | head -n 60
+        grep -E -A 25 'ERROR: (Address|Leak)|WARNING: ThreadSanitizer|runtime error:' "$f" | head -n 60
         found=1
     done
     return $found
