@@ -53,6 +53,36 @@ static int send(struct kc_cli *c, const char *method, const char *path, const ch
         return e < 0 ? e : kc_rest_call(rest, method, path, content_type, body, ret, err);
 }
 
+/* -o json and yaml: what is printed in the end, one object or a List. */
+static struct json_object *results;
+
+static int say(struct kc_cli *c, const struct kc_api_resource *res, const struct json_object *obj,
+    const char *operation, struct kc_error *err)
+{
+        if (!results)
+                return kc_cli_print_result(c, res, obj, opt.output, operation, dry_run, err);
+        kc_json_push(results, kc_json_copy(obj));
+        return 0;
+}
+
+static void print_results(struct kc_cli *c)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        size_t n = kc_json_len(results);
+        if (n == 0)
+                return;
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *o =
+            n == 1 ? kc_json_copy(kc_json_idx(results, 0))
+                   : kc_json_build("{'kind':'List','apiVersion':'v1','metadata':{},'items':%o}", kc_json_copy(results));
+        kc_strip_managed_fields(o);
+        if (kc_streq(opt.output, "json"))
+                kc_print_json(&b, o);
+        else
+                kc_print_yaml(&b, o);
+        (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
+}
+
 static int create(
     struct kc_cli *c, const struct kc_manifest *m, const struct json_object *modified, struct kc_error *err)
 {
@@ -66,7 +96,7 @@ static int create(
                         return e;
                 }
         }
-        return kc_cli_print_result(c, m->res, created ? created : modified, opt.output, "created", dry_run, err);
+        return say(c, m->res, created ? created : modified, "created", err);
 }
 
 static void wrap_patch_error(const struct kc_manifest *m, const struct json_object *patch, struct kc_error *err)
@@ -96,7 +126,7 @@ static int update(struct kc_cli *c, const struct kc_manifest *m, const struct js
 {
         KC_CLEANUP(kc_json_freep) struct json_object *live = take_live;
         if (dry_run == KC_DRY_RUN_CLIENT)
-                return kc_cli_print_result(c, m->res, live, opt.output, "configured", dry_run, err);
+                return say(c, m->res, live, "configured", err);
         if (kc_str_empty(kc_meta_annotation(live, KC_LAST_APPLIED)))
                 warn_no_annotation(c, m);
         KC_CLEANUP(kc_freep) char *query = write_query("kubectl-client-side-apply", false);
@@ -107,11 +137,11 @@ static int update(struct kc_cli *c, const struct kc_manifest *m, const struct js
                 const char *type;
                 int e = kc_apply_patch(m->res, live, modified, &patch, &type, err);
                 if (e == 0 && !patch)
-                        return kc_cli_print_result(c, m->res, live, opt.output, "unchanged", dry_run, err);
+                        return say(c, m->res, live, "unchanged", err);
                 if (e == 0)
                         e = send(c, "PATCH", path, type, patch, &patched, err);
                 if (e == 0)
-                        return kc_cli_print_result(c, m->res, patched, opt.output, "configured", dry_run, err);
+                        return say(c, m->res, patched, "configured", err);
                 if (!kc_error_is(err, KC_REASON_CONFLICT) || tries == MAX_CONFLICTS) {
                         if (patch)
                                 wrap_patch_error(m, patch, err);
@@ -132,19 +162,15 @@ static int apply_on_server(struct kc_cli *c, const struct kc_manifest *m, struct
         KC_CLEANUP(kc_freep) char *path = kc_cli_path(m->res, m->ns, m->name, NULL, query);
         KC_CLEANUP(kc_json_freep) struct json_object *applied = NULL;
         int e = send(c, "PATCH", path, "application/apply-patch+yaml", m->obj, &applied, err);
-        return e < 0 ? e : kc_cli_print_result(c, m->res, applied, opt.output, "serverside-applied", dry_run, err);
+        return e < 0 ? e : say(c, m->res, applied, "serverside-applied", err);
 }
 
 static int apply_one(struct kc_cli *c, const struct kc_manifest *m, struct kc_error *err)
 {
         if (!m->name)
-                return kc_error_set(err, EINVAL,
-                    "error when retrieving current configuration of:\nResource: \"%s/%s, "
-                    "Resource=%s\", GroupVersionKind: \"%s/%s, Kind=%s\"\nName: \"\", Namespace: \"%s\"\nfrom server "
-                    "for: "
-                    "\"%s\": resource name may not be empty",
-                    m->res->group, m->res->version, m->res->resource, m->res->group, m->res->version, m->res->kind,
-                    m->ns ? m->ns : "", m->source);
+                return kc_error_set(err, EINVAL, "from %s: cannot use generate name with apply",
+                    kc_json_str_at(m->obj, "metadata.generateName") ? kc_json_str_at(m->obj, "metadata.generateName")
+                                                                    : "");
         if (opt.server_side)
                 return apply_on_server(c, m, err);
         KC_CLEANUP(kc_json_freep) struct json_object *modified = kc_apply_modified(m->obj);
@@ -171,19 +197,19 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                 e = kc_manifests_load(c, opt.files, opt.recursive, &all, err);
         if (e < 0)
                 return e;
-        if (all.n == 0 && all.n_errors == 0)
+        if (all.n == 0 && all.errors.n == 0)
                 return kc_error_set(err, EINVAL, "no objects passed to apply");
-        bool failed = false;
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = {0};
+        KC_CLEANUP(kc_json_freep) struct json_object *printed = json_object_new_array();
+        kc_manifests_errors(&all, &errors);
+        results = !kc_str_empty(opt.output) && !kc_streq(opt.output, "name") ? printed : NULL;
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                if (apply_one(c, &all.v[i], &why) < 0) {
-                        kc_cli_print_error(c, &why);
-                        failed = true;
-                }
-                kc_error_done(&why);
+                if (apply_one(c, &all.v[i], &why) < 0)
+                        kc_cli_errors_take(&errors, &why);
         }
-        failed = kc_manifests_report(c, &all) || failed;
-        return failed ? KC_CLI_FAILED : 0;
+        print_results(c);
+        return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }
 
 const struct kc_command kc_cmd_apply = {.name = "apply",

@@ -25,13 +25,6 @@ static struct kc_manifest *push(struct kc_manifests *m)
         return x;
 }
 
-static void push_error(struct kc_manifests *m, struct kc_error *take_err)
-{
-        m->errors = kc_reallocarray(m->errors, m->n_errors + 1, sizeof(*m->errors));
-        m->errors[m->n_errors] = KC_ERROR_INIT;
-        kc_error_move(&m->errors[m->n_errors++], take_err);
-}
-
 void kc_manifests_done(struct kc_manifests *m)
 {
         for (size_t i = 0; i < m->n; i++) {
@@ -40,18 +33,25 @@ void kc_manifests_done(struct kc_manifests *m)
                 kc_free(m->v[i].source);
                 kc_json_free(m->v[i].obj);
         }
-        for (size_t i = 0; i < m->n_errors; i++)
-                kc_error_done(&m->errors[i]);
         kc_free(m->v);
-        kc_free(m->errors);
+        kc_cli_errors_done(&m->errors);
         *m = (struct kc_manifests){0};
 }
 
-bool kc_manifests_report(struct kc_cli *c, const struct kc_manifests *m)
+void kc_manifests_errors(const struct kc_manifests *m, struct kc_cli_errors *into)
 {
-        for (size_t i = 0; i < m->n_errors; i++)
-                kc_cli_print_error(c, &m->errors[i]);
-        return m->n_errors > 0;
+        struct kc_error err = KC_ERROR_INIT;
+        if (m->errors.n == 1) {
+                kc_error_copy(&err, &m->errors.v[0]);
+        } else if (m->errors.n > 1) {
+                KC_CLEANUP(kc_strv_freep) char **messages = NULL;
+                for (size_t i = 0; i < m->errors.n; i++)
+                        kc_strv_push(&messages, kc_error_message(&m->errors.v[i]));
+                KC_CLEANUP(kc_freep) char *all = kc_strv_join(messages, ", ");
+                (void)kc_error_set(&err, m->errors.v[0].errnum, "[%s]", all);
+        }
+        if (m->errors.n > 0)
+                kc_cli_errors_take(into, &err);
 }
 
 struct reading {
@@ -134,7 +134,7 @@ static void add_document(const struct reading *r, struct json_object *take_doc)
                 return;
         }
         if (add_object(r, take_doc, &err) < 0)
-                push_error(r->into, &err);
+                kc_cli_errors_take(&r->into->errors, &err);
 }
 
 int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool enforce_ns, const char *source,

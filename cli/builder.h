@@ -34,8 +34,7 @@ struct kc_manifest {
 struct kc_manifests {
         struct kc_manifest *v;
         size_t n, cap;
-        struct kc_error *errors; /* of single documents: the others are still good */
-        size_t n_errors;
+        struct kc_cli_errors errors; /* of single documents: the others are still good */
 };
 
 /* Documents of one file's text: lists are taken apart. Does no I/O. Used by kc_manifests_load, and by tests. map, ns
@@ -47,5 +46,5 @@ int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool e
 int kc_manifests_load(
     struct kc_cli *c, char *const *paths, bool recursive, struct kc_manifests *ret, struct kc_error *err);
 void kc_manifests_done(struct kc_manifests *m);
-/* Prints the errors of single documents; true if there were any. */
-bool kc_manifests_report(struct kc_cli *c, const struct kc_manifests *m);
+/* Adds the errors of single documents as one, "[a, b]", as kubectl's builder reports them. */
+void kc_manifests_errors(const struct kc_manifests *m, struct kc_cli_errors *into);

@@ -27,6 +27,7 @@ struct kc_cli {
         struct kc_loop *loop;
         struct kc_rest *rest;
         struct kc_resource_map *map;
+        int yaml_documents; /* printed so far: "---" stands between them */
 };
 
 /* One row of the command table: kubec <name> [<sub>] ... */
@@ -65,6 +66,18 @@ int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size
 /* "error: ..." or "Error from server (NotFound): ..." as kubectl's CheckErr, without a newline at the end. Heap. */
 char *kc_cli_error_text(const struct kc_cli *c, const struct kc_error *err);
 void kc_cli_print_error(struct kc_cli *c, const struct kc_error *err);
+
+/* Errors of single objects, while a command goes on with the others. */
+struct kc_cli_errors {
+        struct kc_error *v;
+        size_t n;
+};
+/* Takes what err holds. */
+void kc_cli_errors_take(struct kc_cli_errors *l, struct kc_error *err);
+/* Prints them as kubectl prints an aggregate: one alone as any error, several as one line each. True if there are any.
+ */
+bool kc_cli_errors_report(struct kc_cli *c, const struct kc_cli_errors *l);
+void kc_cli_errors_done(struct kc_cli_errors *l);
 /* "error: <message>\nSee 'kubec get -h' for help and examples" */
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)
     KC_PRINTF(4, 5);

@@ -114,21 +114,19 @@ static int run_files(struct kc_cli *c, const char *command, bool replace, char *
                 e = kc_manifests_load(c, opt.files, opt.recursive, &all, err);
         if (e < 0)
                 return e;
-        if (all.n == 0 && all.n_errors == 0)
+        if (all.n == 0 && all.errors.n == 0)
                 return kc_error_set(err, EINVAL, "no objects passed to %s", command);
-        bool failed = false;
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = {0};
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
                 const struct kc_manifest *m = &all.v[i];
                 if ((replace ? put(c, m, &why) : post(c, m->res, m->ns, m->obj, &why)) < 0) {
                         (void)kc_cli_add_source(&why, replace ? "replacing" : "creating", m->source);
-                        kc_cli_print_error(c, &why);
-                        failed = true;
+                        kc_cli_errors_take(&errors, &why);
                 }
-                kc_error_done(&why);
         }
-        failed = kc_manifests_report(c, &all) || failed;
-        return failed ? KC_CLI_FAILED : 0;
+        kc_manifests_errors(&all, &errors);
+        return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }
 
 static int run_create(struct kc_cli *c, char **args, struct kc_error *err)
@@ -143,7 +141,8 @@ static int run_replace(struct kc_cli *c, char **args, struct kc_error *err)
 
 /* --- from arguments */
 
-static int send_generated(struct kc_cli *c, struct json_object *take_obj, struct kc_error *err)
+/* failed: how kubectl begins its message ("failed to create configmap: "), NULL: the server's own words. */
+static int send_generated(struct kc_cli *c, struct json_object *take_obj, const char *failed, struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *obj = take_obj;
         struct kc_resource_map *map;
@@ -161,12 +160,10 @@ static int send_generated(struct kc_cli *c, struct json_object *take_obj, struct
         if (res->namespaced && kc_cli_namespace_given(c))
                 kc_json_set_str(kc_json_get_mut(obj, "metadata"), "namespace", ns);
         e = post(c, res, ns, obj, err);
-        if (e < 0 && err->code > 0 && !kc_error_is(err, KC_REASON_INVALID)) {
-                /* kubectl's words for what it makes itself */
-                KC_CLEANUP(kc_freep) char *kind = kc_api_resource_name(res);
-                kind[strcspn(kind, ".")] = '\0';
+        if (e < 0 && failed && err->code > 0 && !kc_error_is(err, KC_REASON_INVALID)) {
                 KC_CLEANUP(kc_freep) char *message = kc_strdup(kc_error_message(err));
-                return kc_error_set(err, EIO, "failed to create %s: %s", kind, message);
+                kc_error_done(err);
+                return kc_error_set(err, EINVAL, "%s%s", failed, message);
         }
         return e;
 }
@@ -185,14 +182,15 @@ static int run_namespace(struct kc_cli *c, char **args, struct kc_error *err)
 {
         const char *name;
         int e = one_name(c, "create namespace", args, &name, err);
-        return e < 0 ? e : send_generated(c, kc_generate_namespace(name), err);
+        return e < 0 ? e : send_generated(c, kc_generate_namespace(name), NULL, err);
 }
 
 static int run_service_account(struct kc_cli *c, char **args, struct kc_error *err)
 {
         const char *name;
         int e = one_name(c, "create serviceaccount", args, &name, err);
-        return e < 0 ? e : send_generated(c, kc_generate_service_account(name), err);
+        return e < 0 ? e
+                     : send_generated(c, kc_generate_service_account(name), "failed to create serviceaccount: ", err);
 }
 
 static int run_deployment(struct kc_cli *c, char **args, struct kc_error *err)
@@ -201,15 +199,18 @@ static int run_deployment(struct kc_cli *c, char **args, struct kc_error *err)
                 return kc_cli_usage_error(c, "create deployment", err, "exactly one NAME is required, got 0");
         if (!opt.images)
                 return kc_error_set(err, EINVAL, "required flag(s) \"image\" not set");
-        return send_generated(
-            c, kc_generate_deployment(args[0], opt.images, opt.replicas, opt.port, args[1] ? args + 1 : NULL), err);
+        return send_generated(c,
+            kc_generate_deployment(args[0], opt.images, opt.replicas, opt.port, args[1] ? args + 1 : NULL),
+            "failed to create deployment: ", err);
 }
 
 static int make_data(struct kc_cli *c, const char *name, bool secret, struct kc_error *err)
 {
         struct json_object *obj;
         int e = kc_generate_data(name, secret, opt.type, opt.literals, opt.from_files, opt.env_files, &obj, err);
-        return e < 0 ? e : send_generated(c, obj, err);
+        return e < 0
+                   ? e
+                   : send_generated(c, obj, secret ? "failed to create secret " : "failed to create configmap: ", err);
 }
 
 static int run_config_map(struct kc_cli *c, char **args, struct kc_error *err)
@@ -241,7 +242,8 @@ static int run_service(struct kc_cli *c, char **args, struct kc_error *err)
                 int e = one_name(c, "create service", args + 1, &name, err);
                 if (e == 0)
                         e = kc_generate_service(name, types[i].type, opt.cluster_ip, opt.tcp, &obj, err);
-                return e < 0 ? e : send_generated(c, obj, err);
+                KC_CLEANUP(kc_freep) char *failed = kc_asprintf("failed to create %s service: ", types[i].type);
+                return e < 0 ? e : send_generated(c, obj, failed, err);
         }
         return kc_cli_usage_error(
             c, "create service", err, "the type of service must be clusterip, nodeport or loadbalancer");

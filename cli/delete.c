@@ -181,17 +181,15 @@ static int delete_one(struct kc_cli *c, struct victim *v, struct kc_error *err)
         return 0;
 }
 
-static int delete_all(struct kc_cli *c, struct victims *l, bool *failed, struct kc_error *err)
+static int delete_all(struct kc_cli *c, struct victims *l, struct kc_cli_errors *errors, struct kc_error *err)
 {
         bool ignore = opt.ignore_not_found || opt.all;
         for (size_t i = 0; i < l->n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
                 if (delete_one(c, &l->v[i], &why) < 0) {
                         kc_str_set(&l->v[i].uid, NULL);
-                        if (!ignore || !kc_error_is(&why, KC_REASON_NOT_FOUND)) {
-                                kc_cli_print_error(c, &why);
-                                *failed = true;
-                        }
+                        if (!ignore || !kc_error_is(&why, KC_REASON_NOT_FOUND))
+                                kc_cli_errors_take(errors, &why);
                 }
                 kc_error_done(&why);
         }
@@ -222,13 +220,15 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         e = collect(c, args, &l, &files, err);
         if (e < 0)
                 return e;
-        bool failed = false;
-        e = delete_all(c, &l, &failed, err);
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = {0};
+        e = delete_all(c, &l, &errors, err);
+        kc_manifests_errors(&files, &errors);
+        bool failed = kc_cli_errors_report(c, &errors);
         if (e < 0)
                 return e;
-        failed = kc_manifests_report(c, &files) || failed;
         if (l.n == 0 && !failed)
-                (void)fprintf(c->out, "No resources found\n");
+                (void)fprintf(c->out, "No resources found
+");
         return failed ? KC_CLI_FAILED : 0;
 }
 

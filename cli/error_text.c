@@ -90,6 +90,42 @@ void kc_cli_print_error(struct kc_cli *c, const struct kc_error *err)
         (void)fprintf(c->err, "%s\n", text);
 }
 
+/* As one of several: an API error without the long form, others without "error: ". */
+static char *line_text(const struct kc_cli *c, const struct kc_error *err)
+{
+        if (kc_error_is(err, KC_REASON_INVALID))
+                return kc_asprintf("Error from server (%s): %s", err->reason, kc_error_message(err));
+        KC_CLEANUP(kc_freep) char *text = kc_cli_error_text(c, err);
+        return err->code == 0 && kc_str_has_prefix(text, "error: ") ? kc_strdup(kc_error_message(err)) : KC_TAKE(text);
+}
+
+void kc_cli_errors_take(struct kc_cli_errors *l, struct kc_error *err)
+{
+        l->v = kc_reallocarray(l->v, l->n + 1, sizeof(*l->v));
+        l->v[l->n] = KC_ERROR_INIT;
+        kc_error_move(&l->v[l->n++], err);
+}
+
+bool kc_cli_errors_report(struct kc_cli *c, const struct kc_cli_errors *l)
+{
+        if (l->n == 1)
+                kc_cli_print_error(c, &l->v[0]);
+        (void)fflush(c->out);
+        for (size_t i = 0; l->n > 1 && i < l->n; i++) {
+                KC_CLEANUP(kc_freep) char *text = line_text(c, &l->v[i]);
+                (void)fprintf(c->err, "%s\n", text);
+        }
+        return l->n > 0;
+}
+
+void kc_cli_errors_done(struct kc_cli_errors *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                kc_error_done(&l->v[i]);
+        kc_free(l->v);
+        *l = (struct kc_cli_errors){0};
+}
+
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)
 {
         va_list ap;

@@ -224,37 +224,18 @@ static bool several_resources(const struct plan *p)
         return false;
 }
 
-/* A failed request of several: said at once in kubectl's order, after the output. */
-struct failures {
-        struct kc_error *v;
-        size_t n;
-};
-
-static void note_failure(struct failures *f, struct kc_error *take_err)
+static void note_failure(struct kc_cli_errors *l, struct kc_error *take_err)
 {
-        if (opt.ignore_not_found && kc_error_is(take_err, KC_REASON_NOT_FOUND)) {
+        if (opt.ignore_not_found && kc_error_is(take_err, KC_REASON_NOT_FOUND))
                 kc_error_done(take_err);
-                return;
-        }
-        f->v = kc_reallocarray(f->v, f->n + 1, sizeof(*f->v));
-        f->v[f->n] = KC_ERROR_INIT;
-        kc_error_move(&f->v[f->n++], take_err);
-}
-
-static int report(struct kc_cli *c, struct failures *f)
-{
-        for (size_t i = 0; i < f->n; i++) {
-                kc_cli_print_error(c, &f->v[i]);
-                kc_error_done(&f->v[i]);
-        }
-        kc_free(f->v);
-        return f->n > 0 ? KC_CLI_FAILED : 0;
+        else
+                kc_cli_errors_take(l, take_err);
 }
 
 static int print_tables(struct kc_cli *c, const struct plan *p, struct kc_error *err)
 {
         KC_CLEANUP(tables_done) struct tables t;
-        struct failures failures = {0};
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
         bool namespaced = !opt.all_namespaces, with_kind = opt.show_kind || several_resources(p);
         tables_init(&t);
         for (size_t i = 0; i < p->n; i++) {
@@ -275,7 +256,7 @@ static int print_tables(struct kc_cli *c, const struct plan *p, struct kc_error 
                 else
                         (void)fprintf(c->err, "No resources found\n");
         }
-        return report(c, &failures);
+        return kc_cli_errors_report(c, &failures) ? KC_CLI_FAILED : 0;
 }
 
 /* --- objects */
@@ -291,6 +272,8 @@ static void print_object(struct kc_cli *c, const struct kc_api_resource *res, st
         } else if (kc_streq(opt.output, "json")) {
                 kc_print_json(&b, obj);
         } else {
+                if (c->yaml_documents++ > 0)
+                        kc_buf_adds(&b, "---\n");
                 kc_print_yaml(&b, obj);
         }
         (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
@@ -326,7 +309,7 @@ static int objects_of(
 static int print_objects(struct kc_cli *c, const struct plan *p)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *items = json_object_new_array();
-        struct failures failures = {0};
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
         for (size_t i = 0; i < p->n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
                 size_t before = kc_json_len(items);
@@ -345,7 +328,7 @@ static int print_objects(struct kc_cli *c, const struct plan *p)
                                 print_object(c, p->v[0].res, list);
                 }
         }
-        return report(c, &failures);
+        return kc_cli_errors_report(c, &failures) ? KC_CLI_FAILED : 0;
 }
 
 /* --- watches */
@@ -457,7 +440,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         int e = make_plan(c, args, &p, err);
         if (e < 0)
                 return e;
-        if (kc_manifests_report(c, &p.manifests) || p.n == 0)
+        if (kc_cli_errors_report(c, &p.manifests.errors) || p.n == 0)
                 return KC_CLI_FAILED;
         if (opt.watch || opt.watch_only)
                 return watch(c, &p, err);

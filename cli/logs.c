@@ -245,13 +245,13 @@ static int collect(struct kc_cli *c, char **args, struct sources *s, struct kc_e
             err);
         if (e < 0)
                 return e;
-        if (all.n_errors > 0 && kc_error_is(&all.errors[0], KC_REASON_NOT_FOUND)) {
+        if (all.errors.n > 0 && kc_error_is(&all.errors.v[0], KC_REASON_NOT_FOUND)) {
                 const char *ns = "";
                 (void)kc_cli_namespace(c, &ns, NULL); /* it has been asked for before */
                 return kc_error_set(err, ENOENT, "error from server (NotFound): %s in namespace \"%s\"",
-                    kc_error_message(&all.errors[0]), ns);
+                    kc_error_message(&all.errors.v[0]), ns);
         }
-        if (kc_founds_report(c, &all))
+        if (kc_cli_errors_report(c, &all.errors))
                 return KC_CLI_FAILED;
         if (all.n == 0) {
                 const char *ns = "";

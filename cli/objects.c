@@ -26,25 +26,9 @@ void kc_founds_done(struct kc_founds *l)
                 kc_free(l->v[i].name);
                 kc_json_free(l->v[i].obj);
         }
-        for (size_t i = 0; i < l->n_errors; i++)
-                kc_error_done(&l->errors[i]);
-        kc_free(l->errors);
+        kc_cli_errors_done(&l->errors);
         kc_free(l->v);
         *l = (struct kc_founds){0};
-}
-
-static void push_error(struct kc_founds *l, struct kc_error *take_err)
-{
-        l->errors = kc_reallocarray(l->errors, l->n_errors + 1, sizeof(*l->errors));
-        l->errors[l->n_errors] = KC_ERROR_INIT;
-        kc_error_move(&l->errors[l->n_errors++], take_err);
-}
-
-bool kc_founds_report(struct kc_cli *c, const struct kc_founds *l)
-{
-        for (size_t i = 0; i < l->n_errors; i++)
-                kc_cli_print_error(c, &l->errors[i]);
-        return l->n_errors > 0;
 }
 
 static void add_one(
@@ -53,7 +37,7 @@ static void add_one(
         struct kc_error why = KC_ERROR_INIT;
         struct json_object *obj = NULL;
         if (kc_cli_get(c, res, ns, name, &obj, &why) < 0)
-                push_error(l, &why);
+                kc_cli_errors_take(&l->errors, &why);
         else
                 kc_founds_push(l, res, obj);
 }
@@ -94,8 +78,7 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
                 return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
         if (targets.n > 0 && !targets.named && !choose)
                 return kc_error_set(err, EINVAL, "resource(s) were provided, but no name was specified");
-        for (size_t i = 0; i < files.n_errors; i++)
-                push_error(ret, &files.errors[i]);
+        kc_manifests_errors(&files, &ret->errors);
         for (size_t i = 0; i < files.n; i++)
                 add_one(c, files.v[i].res, files.v[i].ns, files.v[i].name, ret);
         for (size_t i = 0; e == 0 && i < targets.n; i++) {

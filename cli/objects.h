@@ -12,8 +12,7 @@ struct kc_found {
 struct kc_founds {
         struct kc_found *v;
         size_t n, cap;
-        struct kc_error *errors; /* of those that could not be read */
-        size_t n_errors;
+        struct kc_cli_errors errors; /* of those that could not be read */
 };
 struct kc_object_query {
         char *const *args, *const *files;
@@ -23,8 +22,6 @@ struct kc_object_query {
 /* Reads them. One that cannot be read is an error in ret->errors: the others are still there. */
 int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struct kc_founds *ret, struct kc_error *err);
 void kc_founds_push(struct kc_founds *l, const struct kc_api_resource *res, struct json_object *take_obj);
-/* Prints the errors; true if there were any. */
-bool kc_founds_report(struct kc_cli *c, const struct kc_founds *l);
 void kc_founds_done(struct kc_founds *l);
 /* PATCH of it (sub NULL: itself); *ret may be NULL. */
 int kc_cli_patch(struct kc_cli *c, const struct kc_found *f, const char *sub, const char *content_type,

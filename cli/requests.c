@@ -6,6 +6,7 @@
 
 #include "api/object.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "cli/printer.h"
 
@@ -91,14 +92,10 @@ int kc_dry_run_parse(const char *s, enum kc_dry_run *ret, struct kc_error *err)
 {
         if (kc_str_empty(s) || kc_streq(s, "none"))
                 *ret = KC_DRY_RUN_NONE;
-        else if (kc_streq(s, "client"))
+        else if (kc_streq(s, "client") || kc_streq(s, "unchanged"))
                 *ret = KC_DRY_RUN_CLIENT;
         else if (kc_streq(s, "server"))
                 *ret = KC_DRY_RUN_SERVER;
-        else if (kc_streq(s, "unchanged"))
-                return kc_error_set(err, EINVAL,
-                    "--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or "
-                    "\"client\".");
         else
                 return kc_error_set(
                     err, EINVAL, "Invalid dry-run value (%s). Must be \"none\", \"server\", or \"client\".", s);
@@ -135,7 +132,9 @@ int kc_cli_print_result(struct kc_cli *c, const struct kc_api_resource *res, con
                 kc_strip_managed_fields(copy);
                 if (kc_streq(output, "json"))
                         kc_print_json(&b, copy);
-                else
+                else if (c->yaml_documents++ > 0)
+                        kc_buf_adds(&b, "---\n");
+                if (kc_streq(output, "yaml"))
                         kc_print_yaml(&b, copy);
                 (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
                 return 0;

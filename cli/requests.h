@@ -18,7 +18,7 @@ int kc_cli_list(struct kc_cli *c, const struct kc_api_resource *res, const char 
 /* Any answer as a tree, with an Accept of its own. */
 int kc_cli_fetch(
     struct kc_cli *c, const char *path, const char *accept, struct json_object **ret, struct kc_error *err);
-/* --dry-run: "none", "client", "server" ("unchanged" and "true" are errors, as in kubectl). */
+/* --dry-run: "none", "client", "server"; without a value, which is "unchanged" here, client. */
 enum kc_dry_run { KC_DRY_RUN_NONE, KC_DRY_RUN_CLIENT, KC_DRY_RUN_SERVER };
 int kc_dry_run_parse(const char *s, enum kc_dry_run *ret, struct kc_error *err);
 /* "", " (dry run)", " (server dry run)". */

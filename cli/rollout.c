@@ -61,18 +61,16 @@ static int each(struct kc_cli *c, char **args, each_fn fn, struct kc_error *err)
                     &all, err);
         if (e < 0)
                 return e;
-        bool failed = kc_founds_report(c, &all);
-        if (all.n == 0 && !failed)
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = all.errors;
+        all.errors = (struct kc_cli_errors){0};
+        if (all.n == 0 && errors.n == 0)
                 (void)fprintf(c->err, "No resources found\n");
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                if (fn(c, &all.v[i], &why) < 0) {
-                        kc_cli_print_error(c, &why);
-                        failed = true;
-                }
-                kc_error_done(&why);
+                if (fn(c, &all.v[i], &why) < 0)
+                        kc_cli_errors_take(&errors, &why);
         }
-        return failed ? KC_CLI_FAILED : 0;
+        return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }
 
 /* --- status */

@@ -109,18 +109,16 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (e < 0)
                 return e;
         if (all.n == 0) /* kubectl's words, with what went wrong behind them */
-                return kc_error_set(err, ENOENT, "no objects passed to scale%s%s", all.n_errors > 0 ? " " : "",
-                    all.n_errors > 0 ? kc_error_message(&all.errors[0]) : "");
-        bool failed = kc_founds_report(c, &all);
+                return kc_error_set(err, ENOENT, "no objects passed to scale%s%s", all.errors.n > 0 ? " " : "",
+                    all.errors.n > 0 ? kc_error_message(&all.errors.v[0]) : "");
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = all.errors;
+        all.errors = (struct kc_cli_errors){0};
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                if (scale_one(c, &all.v[i], &why) < 0) {
-                        kc_cli_print_error(c, &why);
-                        failed = true;
-                }
-                kc_error_done(&why);
+                if (scale_one(c, &all.v[i], &why) < 0)
+                        kc_cli_errors_take(&errors, &why);
         }
-        return failed ? KC_CLI_FAILED : 0;
+        return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }
 
 const struct kc_command kc_cmd_scale = {.name = "scale",

@@ -87,7 +87,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         KC_CLEANUP(condition_done) struct condition k = {0};
         bool gone = opt.condition && strcasecmp(opt.condition, "delete") == 0;
         if (kc_str_empty(opt.condition))
-                return kc_error_set(err, EINVAL, "required flag(s) \"for\" not set");
+                return kc_error_set(err, EINVAL, "unrecognized condition: \"\"");
         int e = gone ? 0 : parse_condition(opt.condition, &k, err);
         if (e == 0)
                 e = kc_cli_find_objects(c,
@@ -101,27 +101,21 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                     &all, err);
         if (e < 0)
                 return e;
-        bool failed = false;
-        for (size_t i = 0; i < all.n_errors; i++) {
-                if (gone && kc_error_is(&all.errors[i], KC_REASON_NOT_FOUND))
-                        continue; /* as good as deleted */
-                kc_cli_print_error(c, &all.errors[i]);
-                failed = true;
-        }
-        if (all.n == 0 && all.n_errors == 0 && !gone)
+        KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = {0};
+        for (size_t i = 0; i < all.errors.n; i++)
+                if (!gone || !kc_error_is(&all.errors.v[i], KC_REASON_NOT_FOUND)) /* as good as deleted */
+                        kc_cli_errors_take(&errors, &all.errors.v[i]);
+        if (all.n == 0 && all.errors.n == 0 && !gone)
                 return kc_error_set(err, ENOENT, "no matching resources found");
         /* One time for all; at least 1 us, which only looks. */
         int64_t usec = opt.timeout < 0 ? WEEK * KC_SEC : KC_MAX(opt.timeout, 1);
         kc_mono deadline = kc_clock_mono(NULL) + usec;
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                if (wait_one(c, &all.v[i], &k, deadline, &why) < 0) {
-                        kc_cli_print_error(c, &why);
-                        failed = true;
-                }
-                kc_error_done(&why);
+                if (wait_one(c, &all.v[i], &k, deadline, &why) < 0)
+                        kc_cli_errors_take(&errors, &why);
         }
-        return failed ? KC_CLI_FAILED : 0;
+        return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }
 
 const struct kc_command kc_cmd_wait = {.name = "wait",
