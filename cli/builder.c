@@ -41,17 +41,11 @@ void kc_manifests_done(struct kc_manifests *m)
 void kc_manifests_errors(const struct kc_manifests *m, struct kc_cli_errors *into)
 {
         struct kc_error err = KC_ERROR_INIT;
-        if (m->errors.n == 1) {
-                kc_error_copy(&err, &m->errors.v[0]);
-        } else if (m->errors.n > 1) {
-                KC_CLEANUP(kc_strv_freep) char **messages = NULL;
-                for (size_t i = 0; i < m->errors.n; i++)
-                        kc_strv_push(&messages, kc_error_message(&m->errors.v[i]));
-                KC_CLEANUP(kc_freep) char *all = kc_strv_join(messages, ", ");
-                (void)kc_error_set(&err, m->errors.v[0].errnum, "[%s]", all);
-        }
-        if (m->errors.n > 0)
-                kc_cli_errors_take(into, &err);
+        if (m->errors.n == 0)
+                return;
+        KC_CLEANUP(kc_freep) char *all = kc_cli_errors_join(&m->errors);
+        (void)kc_error_set(&err, m->errors.v[0].errnum, "%s", all);
+        kc_cli_errors_take(into, &err);
 }
 
 struct reading {

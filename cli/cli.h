@@ -77,6 +77,8 @@ void kc_cli_errors_take(struct kc_cli_errors *l, struct kc_error *err);
 /* Prints them as kubectl prints an aggregate: one alone as any error, several as one line each. True if there are any.
  */
 bool kc_cli_errors_report(struct kc_cli *c, const struct kc_cli_errors *l);
+/* The messages as one: "", "a", "[a, b]". Heap. */
+char *kc_cli_errors_join(const struct kc_cli_errors *l);
 void kc_cli_errors_done(struct kc_cli_errors *l);
 /* "error: <message>\nSee 'kubec get -h' for help and examples" */
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)

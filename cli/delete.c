@@ -227,8 +227,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (e < 0)
                 return e;
         if (l.n == 0 && !failed)
-                (void)fprintf(c->out, "No resources found
-");
+                (void)fprintf(c->out, "No resources found\n");
         return failed ? KC_CLI_FAILED : 0;
 }
 

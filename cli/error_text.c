@@ -118,6 +118,15 @@ bool kc_cli_errors_report(struct kc_cli *c, const struct kc_cli_errors *l)
         return l->n > 0;
 }
 
+char *kc_cli_errors_join(const struct kc_cli_errors *l)
+{
+        KC_CLEANUP(kc_strv_freep) char **messages = NULL;
+        for (size_t i = 0; i < l->n; i++)
+                kc_strv_push(&messages, kc_error_message(&l->v[i]));
+        KC_CLEANUP(kc_freep) char *all = l->n > 0 ? kc_strv_join(messages, ", ") : kc_strdup("");
+        return l->n > 1 ? kc_asprintf("[%s]", all) : KC_TAKE(all);
+}
+
 void kc_cli_errors_done(struct kc_cli_errors *l)
 {
         for (size_t i = 0; i < l->n; i++)

@@ -108,9 +108,10 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                     &all, err);
         if (e < 0)
                 return e;
-        if (all.n == 0) /* kubectl's words, with what went wrong behind them */
-                return kc_error_set(err, ENOENT, "no objects passed to scale%s%s", all.errors.n > 0 ? " " : "",
-                    all.errors.n > 0 ? kc_error_message(&all.errors.v[0]) : "");
+        if (all.n == 0) { /* kubectl's words, with what went wrong behind them */
+                KC_CLEANUP(kc_freep) char *why = kc_cli_errors_join(&all.errors);
+                return kc_error_set(err, ENOENT, "no objects passed to scale%s%s", why[0] ? " " : "", why);
+        }
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = all.errors;
         all.errors = (struct kc_cli_errors){0};
         for (size_t i = 0; i < all.n; i++) {
