@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/validation.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "server/server.h"
@@ -27,6 +28,7 @@ enum { MALLOC_ARENAS = 4 }; /* not one for each worker: what they free would not
 static int run(const struct kc_apiserver_options *o, struct kc_error *err)
 {
         int r = kc_daemon_init("kube-apiserver", err);
+        kc_validation_set_allow_privileged(o->allow_privileged);
         if (r == 0)
                 r = kc_apiserver_new(o, &server, err);
         if (r == 0)

@@ -254,6 +254,10 @@ static int complete(struct kc_apiserver_options *o, struct kc_error *err)
             "Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"};
         if (kc_strv_len(o->authorization_modes) == 0)
                 kc_strv_push(&o->authorization_modes, "AlwaysAllow");
+        if (o->anonymous_auth && kc_strv_has(o->authorization_modes, "AlwaysAllow")) {
+                kc_log_warn("AnonymousAuth is not allowed with the AlwaysAllow authorizer, ignoring --anonymous-auth");
+                o->anonymous_auth = false;
+        }
         if (kc_strv_len(o->kubelet_preferred_address_types) == 0)
                 for (size_t i = 0; i < KC_ARRAY_LEN(address_types); i++)
                         kc_strv_push(&o->kubelet_preferred_address_types, address_types[i]);
