@@ -90,6 +90,10 @@ static void on_node_add(struct kc_object *o, bool initial, void *arg)
 {
         struct nodelifecycle *c = arg;
 
+        /* A sign of a former node of that name, or of a Lease that came earlier, says nothing about this one. */
+        pthread_mutex_lock(&c->lock);
+        sign_get(c, kc_object_name(o))->at = kc_clock_mono(NULL);
+        pthread_mutex_unlock(&c->lock);
         note_node(c, o);
         enqueue(c, kc_object_name(o));
         if (!initial)
@@ -333,14 +337,19 @@ static int mark_pods_not_ready(struct nodelifecycle *c, const char *node, struct
         return rc;
 }
 
-static bool became_not_ready(struct nodelifecycle *c, const char *name, bool ready)
+static bool was_ready(struct nodelifecycle *c, const char *name)
 {
         pthread_mutex_lock(&c->lock);
-        struct sign *s = sign_get(c, name);
-        bool r = s->was_ready && !ready;
-        s->was_ready = ready;
+        bool r = sign_get(c, name)->was_ready;
         pthread_mutex_unlock(&c->lock);
         return r;
+}
+
+static void set_was_ready(struct nodelifecycle *c, const char *name, bool ready)
+{
+        pthread_mutex_lock(&c->lock);
+        sign_get(c, name)->was_ready = ready;
+        pthread_mutex_unlock(&c->lock);
 }
 
 static int sync_node(void *arg, const char *key, struct kc_error *err)
@@ -363,13 +372,14 @@ static int sync_node(void *arg, const char *key, struct kc_error *err)
         bool ready = kc_streq(condition_status(node, "Ready"), "True");
         KC_CLEANUP(kc_json_freep) struct json_object *wanted = wanted_taints(node, may_evict(c, node, &wait));
         rc = write_taints(c, node, wanted, err);
-        if (rc == 0 && became_not_ready(c, key, ready)) {
+        if (rc == 0 && !ready && was_ready(c, key)) {
                 kc_recorder_event(
                     c->recorder, &KC_NODES, node, "Normal", "NodeNotReady", "Node %s status is now: NodeNotReady", key);
                 rc = mark_pods_not_ready(c, key, err);
         }
         if (rc < 0)
                 return rc;
+        set_was_ready(c, key, ready); /* not earlier: pods that could not be marked are tried again */
         /* Look again when the grace period would be over, or when the zone allows the next eviction. */
         int64_t next = quiet > grace ? grace : grace - quiet + KC_SEC / 10;
         kc_workqueue_add_after(kc_controller_queue(c->controller), key, wait ? KC_MIN(wait, next) : next);
