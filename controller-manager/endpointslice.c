@@ -387,6 +387,13 @@ static void on_slice(struct endpointslice *c, const struct kc_object *o)
                 kc_workqueue_add(kc_controller_queue(c->watch.controller), keys[0]);
 }
 
+/* The sync that made it may have been followed by one that did not know of it yet and made a second: look again. */
+static void on_slice_add(struct kc_object *o, bool initial, void *arg)
+{
+        if (!initial)
+                on_slice(arg, o);
+}
+
 static void on_slice_update(struct kc_object *old, struct kc_object *o, void *arg)
 {
         (void)old;
@@ -413,7 +420,8 @@ static int init(const struct kc_cm_context *cm, void **ret, struct kc_error *err
         c->watch.controller = kc_controller_new(cm->loop, cm->pool, "endpointslice-controller",
             cm->options->concurrent_service_endpoint_syncs, sync_service, c);
         kc_informer_add_index(c->slices, "service-managed", index_managed);
-        kc_informer_add_handler(c->slices, &(struct kc_informer_handler){NULL, on_slice_update, on_slice_delete}, c);
+        kc_informer_add_handler(
+            c->slices, &(struct kc_informer_handler){on_slice_add, on_slice_update, on_slice_delete}, c);
         kc_service_watch_init(&c->watch);
         *ret = c;
         return 0;
