@@ -52,7 +52,9 @@ static void on_pod_add(struct kc_object *o, bool initial, void *arg)
 static void on_pod_update(struct kc_object *old, struct kc_object *o, void *arg)
 {
         const struct json_object *a = kc_object_json(old), *b = kc_object_json(o);
-        if (kc_pod_is_terminal(a) != kc_pod_is_terminal(b) || kc_meta_deleting(a) != kc_meta_deleting(b))
+        /* Bound: perhaps to a node that has just gone. */
+        bool bound = !kc_streq(kc_json_str_at(a, "spec.nodeName"), kc_json_str_at(b, "spec.nodeName"));
+        if (bound || kc_pod_is_terminal(a) != kc_pod_is_terminal(b) || kc_meta_deleting(a) != kc_meta_deleting(b))
                 on_pod_add(o, false, arg);
 }
 
