@@ -168,8 +168,15 @@ static void on_node_delete(struct kc_object *o, void *arg)
 
 /* --- Nodes and pods */
 
+/* One like it that the template has already, perhaps for a limited time, gives way. */
 static void add_toleration(struct json_object *list, const char *key, const char *effect)
 {
+        for (size_t i = kc_json_len(list); i-- > 0;) {
+                const struct json_object *t = kc_json_idx(list, i);
+                if (kc_streq(kc_json_str(t, "key"), key) && kc_streq(kc_json_str(t, "effect"), effect) &&
+                    kc_streq(kc_json_str(t, "operator"), "Exists"))
+                        json_object_array_del_idx(list, i, 1);
+        }
         kc_json_push(list, kc_json_build("{'key':%s,'operator':'Exists','effect':%s}", key, effect));
 }
 

@@ -197,10 +197,11 @@ static int surge_update(struct kc_ds_sync *s, int64_t max_surge, struct kc_error
         for (size_t i = 0; i < s->nodes.n; i++) {
                 const char *node = kc_object_name(s->nodes.v[i]);
                 struct node_state st = state_on(s, node);
-                if (!st.old_pod || st.new_pod || (available(s, st.old_pod) && surging >= max_surge))
+                bool old_works = available(s, st.old_pod);
+                if (!st.old_pod || st.new_pod || (old_works && surging >= max_surge))
                         continue;
                 kc_strv_push(&create, node);
-                surging++;
+                surging += old_works; /* what does not work is replaced at no cost */
         }
         int rc = kc_ds_apply(s, create, &victims, err);
         kc_objects_done(&victims);
