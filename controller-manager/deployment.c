@@ -77,9 +77,10 @@ static void on_set_update(struct kc_object *old, struct kc_object *o, void *arg)
 
         if (kc_streq(kc_object_resource_version(old), kc_object_resource_version(o)))
                 return;
-        if (!kc_json_equal(kc_meta_controller_ref(a), kc_meta_controller_ref(b)))
+        bool other_owner = !kc_json_equal(kc_meta_controller_ref(a), kc_meta_controller_ref(b));
+        if (other_owner)
                 (void)enqueue_owner(arg, a); /* may have had none */
-        if (!enqueue_owner(arg, b) && !kc_json_equal(kc_meta_labels(a), kc_meta_labels(b)))
+        if (!enqueue_owner(arg, b) && (other_owner || !kc_json_equal(kc_meta_labels(a), kc_meta_labels(b))))
                 enqueue_matching(arg, b);
 }
 
