@@ -96,9 +96,7 @@ static int add_object(const struct reading *r, struct json_object *take_obj, str
 {
         KC_CLEANUP(kc_json_freep) struct json_object *obj = take_obj;
         const struct kc_api_resource *res = NULL;
-        int e = check_head(r, obj, err);
-        if (e < 0)
-                return e;
+        int e;
         const char *name = kc_meta_name(obj), *ns = kc_meta_namespace(obj);
         e = kc_resource_map_find_kind(r->map, kc_json_str(obj, "apiVersion"), kc_json_str(obj, "kind"), &res, err);
         if (e < 0)
@@ -116,19 +114,24 @@ static int add_object(const struct reading *r, struct json_object *take_obj, str
         return 0;
 }
 
-static void add_document(const struct reading *r, struct json_object *take_doc)
+/* False: the document is not an object of the API, and what follows it in the file is not read, as by kubectl. */
+static bool add_document(const struct reading *r, struct json_object *take_doc)
 {
+        KC_CLEANUP(kc_json_freep) struct json_object *doc = take_doc;
         struct kc_error err = KC_ERROR_INIT;
-        const char *kind = kc_json_str(take_doc, "kind");
-        const struct json_object *items = kc_json_get(take_doc, "items");
-        if (kind && kc_str_has_suffix(kind, "List") && kc_json_is_arr(items)) {
-                for (size_t i = 0; i < kc_json_len(items); i++)
-                        add_document(r, kc_json_copy(kc_json_idx(items, i)));
-                kc_json_free(take_doc);
-                return;
-        }
-        if (add_object(r, take_doc, &err) < 0)
+        const char *kind = kc_json_str(doc, "kind");
+        const struct json_object *items = kc_json_get(doc, "items");
+        if (check_head(r, doc, &err) < 0) {
                 kc_cli_errors_take(&r->into->errors, &err);
+                return false;
+        }
+        bool list = kind && kc_str_has_suffix(kind, "List") && kc_json_is_arr(items);
+        for (size_t i = 0; list && i < kc_json_len(items); i++)
+                if (!add_document(r, kc_json_copy(kc_json_idx(items, i))))
+                        return false;
+        if (!list && add_object(r, KC_TAKE(doc), &err) < 0)
+                kc_cli_errors_take(&r->into->errors, &err);
+        return true;
 }
 
 int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool enforce_ns, const char *source,
@@ -139,8 +142,9 @@ int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool e
         if (e < 0)
                 return kc_error_wrap(err, "error parsing %s", source);
         struct reading r = {map, ns, enforce_ns, source, into};
-        for (size_t i = 0; docs && docs[i]; i++)
-                add_document(&r, kc_json_copy(docs[i]));
+        bool more = true;
+        for (size_t i = 0; more && docs && docs[i]; i++)
+                more = add_document(&r, kc_json_copy(docs[i]));
         return 0;
 }
 

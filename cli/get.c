@@ -256,6 +256,7 @@ static int print_tables(struct kc_cli *c, const struct plan *p, struct kc_error 
                 else
                         (void)fprintf(c->err, "No resources found\n");
         }
+        kc_manifests_errors(&p->manifests, &failures);
         return kc_cli_errors_report(c, &failures) ? KC_CLI_FAILED : 0;
 }
 
@@ -328,6 +329,7 @@ static int print_objects(struct kc_cli *c, const struct plan *p)
                                 print_object(c, p->v[0].res, list);
                 }
         }
+        kc_manifests_errors(&p->manifests, &failures);
         return kc_cli_errors_report(c, &failures) ? KC_CLI_FAILED : 0;
 }
 
@@ -440,8 +442,8 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         int e = make_plan(c, args, &p, err);
         if (e < 0)
                 return e;
-        if (kc_cli_errors_report(c, &p.manifests.errors) || p.n == 0)
-                return KC_CLI_FAILED;
+        if (p.n == 0)
+                return kc_cli_errors_report(c, &p.manifests.errors) ? KC_CLI_FAILED : 0;
         if (opt.watch || opt.watch_only)
                 return watch(c, &p, err);
         return is_table() ? print_tables(c, &p, err) : print_objects(c, &p);

@@ -99,6 +99,8 @@ int kc_dry_run_parse(const char *s, enum kc_dry_run *ret, struct kc_error *err)
         else
                 return kc_error_set(
                     err, EINVAL, "Invalid dry-run value (%s). Must be \"none\", \"server\", or \"client\".", s);
+        if (kc_streq(s, "unchanged"))
+                kc_log_warn("--dry-run is deprecated and can be replaced with --dry-run=client.");
         return 0;
 }
 
