@@ -118,17 +118,17 @@ static void openapi_v3_job(struct api_req *q)
 
 static void handle_discovery(struct api_req *q)
 {
-        api_req_run_blocking(q, discovery_job);
+        api_req_run_aside(q, discovery_job);
 }
 
 static void handle_openapi_v2(struct api_req *q)
 {
-        api_req_run_blocking(q, openapi_v2_job);
+        api_req_run_aside(q, openapi_v2_job);
 }
 
 static void handle_openapi_v3(struct api_req *q)
 {
-        api_req_run_blocking(q, openapi_v3_job);
+        api_req_run_aside(q, openapi_v3_job);
 }
 
 /* --- the list of paths */
@@ -194,7 +194,7 @@ static void health_job(struct api_req *q)
 
 static void handle_health(struct api_req *q)
 {
-        api_req_run_blocking(q, health_job);
+        api_req_run_aside(q, health_job);
 }
 
 /* --- the rest */

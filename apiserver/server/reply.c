@@ -195,15 +195,25 @@ void api_req_unlimit_time(struct api_req *q)
                 kc_timer_disarm(q->timeout);
 }
 
-void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q))
+static void run_on(struct api_req *q, struct kc_pool *pool, void (*fn)(struct api_req *q))
 {
         q->job = fn;
         api_req_limit_time(q);
         (void)kc_http_req_ref(q->http); /* run_job gives it back */
-        if (kc_pool_submit(q->server->pool, run_job, q) == 0)
+        if (kc_pool_submit(pool, run_job, q) == 0)
                 return;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         (void)kc_err_too_many_requests(&err, "The apiserver is overloaded, please try again later.", 1);
         api_reply_error(q, &err);
         kc_http_req_unref(q->http);
+}
+
+void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q))
+{
+        run_on(q, q->server->pool, fn);
+}
+
+void api_req_run_aside(struct api_req *q, void (*fn)(struct api_req *q))
+{
+        run_on(q, q->server->side_pool, fn);
 }

@@ -74,6 +74,8 @@ void api_req_unlimit_time(struct api_req *q);
 /* fn(q) on a worker thread, within the time limit; 429 when there are too many waiting. The request is kept until fn
  * has returned. */
 void api_req_run_blocking(struct api_req *q, void (*fn)(struct api_req *q));
+/* The same on threads that no write occupies: for health and discovery, which answer while etcd does not. */
+void api_req_run_aside(struct api_req *q, void (*fn)(struct api_req *q));
 
 /* Decoded query parameter; NULL when absent. Heap. */
 char *api_req_param(const struct api_req *q, const char *name);

@@ -242,6 +242,7 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
         if (r < 0)
                 return r;
         s->pool = kc_pool_new("worker", KC_MAX((int)s->n_loops * API_WORKERS_PER_CORE, API_WORKERS_MIN), API_QUEUE);
+        s->side_pool = kc_pool_new("side", API_SIDE_WORKERS, API_QUEUE);
         add_checks(s);
         metrics_init(s);
         r = make_server(s, err);
@@ -393,7 +394,7 @@ static void stop_threads(struct kc_apiserver *s)
         if (s->store_loop_started && !atomic_load(&s->cache_stopped))
                 kc_cache_stop(s->cache);
         kc_pool_free(s->pool);
-        s->pool = NULL;
+        kc_pool_free(s->side_pool);
         for (size_t i = 1; i < s->n_started; i++) {
                 kc_loop_stop(s->loops[i]);
                 kc_loop_join(s->loops[i]);
@@ -417,6 +418,8 @@ void kc_apiserver_free(struct kc_apiserver *s)
         if (s->store_loop_started) {
                 kc_loop_stop(s->store_loop);
                 kc_loop_join(s->store_loop);
+        } else if (s->store_loop) {
+                kc_loop_flush(s->store_loop); /* never started: the cache's loads are still posted */
         }
         kc_registry_free(s->registry);
         kc_admission_free(s->admission);

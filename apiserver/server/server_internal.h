@@ -28,6 +28,7 @@ enum {
         API_WORKERS_PER_CORE = 16, /* they wait for etcd most of the time */
         API_WORKERS_MIN = 32,
         API_QUEUE = 4096, /* requests waiting for a worker */
+        API_SIDE_WORKERS = 4,
         API_MAX_LOOPS = 64,
 };
 
@@ -47,7 +48,8 @@ struct kc_apiserver {
         struct kc_admission *admission;
         struct kc_registry *registry;
         struct kc_bootstrap *bootstrap;
-        struct kc_pool *pool;
+        struct kc_pool *pool;      /* what reads and writes the store */
+        struct kc_pool *side_pool; /* health and discovery */
         struct kc_tls_server *tls;
         struct kc_http_server *http;
         struct kc_http_client *kubelet_clients[API_MAX_LOOPS]; /* one for each loop */

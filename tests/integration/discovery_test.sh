@@ -1,7 +1,7 @@
 #!/bin/bash
 # Discovery, OpenAPI and the other paths that are no resources; ETags; health, metrics, version.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
+start_control_plane --event-ttl=3s
 
 AGGREGATED='Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
 
@@ -79,6 +79,23 @@ has "metrics: in flight" 'apiserver_current_inflight_requests{request_kind="muta
 has "metrics: objects" 'apiserver_resource_objects{group="",resource="namespaces"} 4' "$(cat "$WORK/metrics")"
 api GET /api/v1/nodes >/dev/null
 has "an audit id" "-" "$(grep -i ^audit-id "$WORK/headers")"
+
+# --- events go away by themselves; a lease can be made by PUT
+kubectl create -f - >/dev/null <<EVENT
+{"apiVersion":"v1","kind":"Event","metadata":{"name":"e","namespace":"default"},"involvedObject":{"kind":"Pod","namespace":"default","name":"web"},"type":"Normal"}
+EVENT
+is "an event" event/e "$(kubectl get events -o name)"
+LEASE=/apis/coordination.k8s.io/v1/namespaces/default/leases/l
+lease='{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"me"}}'
+api PUT $LEASE -H 'Content-Type: application/json' --data-binary "$lease" >/dev/null
+is "PUT makes a lease: code" 201 "$(code)"
+api PUT $LEASE -H 'Content-Type: application/json' --data-binary "$lease" >/dev/null
+is "PUT again without a version: code" 422 "$(code)"
+has "PUT again without a version" "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update" "$(field .message)"
+no_events() {
+    [ -z "$(kubectl get events -o name)" ]
+}
+eventually 15 no_events || fail "the event stays"
 
 # --- every kubectl that is here
 for kubectl in /usr/lib/google-cloud-sdk/bin/kubectl.1.*; do
