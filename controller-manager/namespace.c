@@ -199,22 +199,16 @@ static bool spec_has_kubernetes(const struct json_object *ns)
 }
 
 /* Without our finalizer the server lets the namespace go. */
-static int finalize(struct namespaces *c, const char *name, struct kc_error *err)
+static int finalize(struct namespaces *c, struct json_object *ns, struct kc_error *err)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *ns = NULL;
+        const struct json_object *list = kc_json_at(ns, "spec.finalizers");
         struct json_object *kept = json_object_new_array();
-        int rc = kc_rest_get(c->rest, &KC_NAMESPACES, NULL, name, &ns, err);
 
-        if (rc == 0) {
-                const struct json_object *list = kc_json_at(ns, "spec.finalizers");
-                for (size_t i = 0; i < kc_json_len(list); i++)
-                        if (!kc_streq(kc_json_as_str(kc_json_idx(list, i)), "kubernetes"))
-                                kc_json_push_str(kept, kc_json_as_str(kc_json_idx(list, i)));
-                kc_json_set(kc_json_ensure_obj(ns, "spec"), "finalizers", kept);
-                return kc_rest_update(c->rest, &KC_NAMESPACES, "finalize", ns, NULL, err);
-        }
-        kc_json_free(kept);
-        return rc;
+        for (size_t i = 0; i < kc_json_len(list); i++)
+                if (!kc_streq(kc_json_as_str(kc_json_idx(list, i)), "kubernetes"))
+                        kc_json_push_str(kept, kc_json_as_str(kc_json_idx(list, i)));
+        kc_json_set(kc_json_ensure_obj(ns, "spec"), "finalizers", kept);
+        return kc_rest_update(c->rest, &KC_NAMESPACES, "finalize", ns, NULL, err);
 }
 
 static void emptying_done(struct emptying *e)
@@ -223,6 +217,27 @@ static void emptying_done(struct emptying *e)
         kc_strv_free(e->finalizers);
         kc_strv_free(e->failures);
         kc_free(e->discovery_failure);
+}
+
+static int empty_and_finalize(struct namespaces *c, const char *name, struct emptying *e, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *ns = NULL;
+        int rc = kc_rest_get(c->rest, &KC_NAMESPACES, NULL, name, &ns, err);
+
+        /* The cache may show one that is gone while another of that name has content already. */
+        if (rc < 0 || !kc_meta_deleting(ns) || !spec_has_kubernetes(ns))
+                return rc;
+        rc = empty_namespace(c, name, e, err);
+        if (rc < 0)
+                return rc;
+        if (!e->remaining && !e->failures && !e->discovery_failure)
+                return finalize(c, ns, err);
+        rc = write_conditions(c, ns, e, err);
+        /* Pods take their grace period; others have finalizers: looked at again soon. */
+        if (rc == 0)
+                kc_workqueue_add_after(
+                    kc_controller_queue(c->controller), name, (e->failures ? FIRST_RETRY_S : POD_RETRY_S) * KC_SEC);
+        return rc;
 }
 
 static int sync_namespace(void *arg, const char *name, struct kc_error *err)
@@ -234,16 +249,7 @@ static int sync_namespace(void *arg, const char *name, struct kc_error *err)
 
         if (!obj || !kc_meta_deleting(kc_object_json(obj)) || !spec_has_kubernetes(kc_object_json(obj)))
                 return 0;
-        rc = empty_namespace(c, name, &e, err);
-        if (rc == 0 && (e.remaining || e.failures || e.discovery_failure)) {
-                rc = write_conditions(c, kc_object_json(obj), &e, err);
-                /* Pods take their grace period; others have finalizers: looked at again soon. */
-                if (rc == 0)
-                        kc_workqueue_add_after(kc_controller_queue(c->controller), name,
-                            (e.failures ? FIRST_RETRY_S : POD_RETRY_S) * KC_SEC);
-        } else if (rc == 0) {
-                rc = finalize(c, name, err);
-        }
+        rc = empty_and_finalize(c, name, &e, err);
         emptying_done(&e);
         if (rc < 0 && kc_error_is(err, KC_REASON_NOT_FOUND)) {
                 kc_error_done(err);
