@@ -395,7 +395,8 @@ static bool manage_wanted(struct kc_ds_sync *s, const char *node, struct kc_obje
         return needed || (!keep && !terminating && victims->n == 0);
 }
 
-static int manage(struct kc_ds_sync *s, struct kc_error *err)
+/* *ret_acted: what was read of the pods holds no more. */
+static int manage(struct kc_ds_sync *s, bool *ret_acted, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **create = NULL;
         struct kc_objects victims = {0};
@@ -423,6 +424,7 @@ static int manage(struct kc_ds_sync *s, struct kc_error *err)
                 if (node && !known && kc_str_empty(kc_json_str_at(pod, "spec.nodeName")))
                         mark_victim(&victims, s->pods.v[i]);
         }
+        *ret_acted = kc_strv_len(create) > 0 || victims.n > 0;
         rc = kc_ds_apply(s, create, &victims, err);
         kc_objects_done(&victims);
         return rc;
@@ -445,6 +447,8 @@ static int claim(struct kc_ds_sync *s, struct kc_error *err)
 
 static int sync_steps(struct kc_ds_sync *s, struct kc_error *err)
 {
+        /* Asked before pods are read: what is expected must be among those that are read. */
+        bool satisfied = kc_expectations_satisfied(s->c->expectations, s->key), acted = false;
         int rc = kc_ds_history(s, err);
 
         if (rc == 0)
@@ -453,10 +457,9 @@ static int sync_steps(struct kc_ds_sync *s, struct kc_error *err)
                 return rc;
         kc_informer_list(s->c->nodes, NULL, NULL, &s->nodes);
         group_by_node(s);
-        if (kc_expectations_satisfied(s->c->expectations, s->key)) {
-                rc = manage(s, err);
-                if (rc == 0 && kc_expectations_satisfied(s->c->expectations, s->key) &&
-                    kc_streq(kc_json_str_at(s->ds, "spec.updateStrategy.type"), "RollingUpdate"))
+        if (satisfied) {
+                rc = manage(s, &acted, err);
+                if (rc == 0 && !acted && kc_streq(kc_json_str_at(s->ds, "spec.updateStrategy.type"), "RollingUpdate"))
                         rc = kc_ds_rolling_update(s, err);
         }
         if (rc == 0)
