@@ -333,7 +333,7 @@ static int write_status(
         for (int i = 0; i <= STATUS_RETRIES; i++) {
                 kc_json_set(tree, "status", kc_json_copy(status));
                 rc = kc_rest_update(c->rest, c->gvr, "status", tree, NULL, err);
-                if (rc == 0 || !kc_error_is(err, KC_REASON_CONFLICT))
+                if (rc == 0 || i == STATUS_RETRIES || !kc_error_is(err, KC_REASON_CONFLICT))
                         break;
                 kc_json_free(KC_TAKE(tree));
                 kc_error_done(err);
