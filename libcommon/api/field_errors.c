@@ -108,7 +108,7 @@ static void add_str(struct kc_field_errors *l, const char *reason, const char *w
         struct kc_buf b = KC_BUF_INIT;
         kc_buf_addf(&b, "%s: ", what);
         kc_quote_add(&b, value);
-        if (!kc_str_empty(detail))
+        if (detail && detail[0])
                 kc_buf_addf(&b, ": %s", detail);
         add_take(l, reason, path, kc_buf_take_str(&b));
 }
