@@ -1,0 +1,171 @@
+#!/bin/bash
+# kubec against a real API server: what it prints and how it exits, compared to the byte with kubectl where that is here.
+. "$(dirname "$0")/lib.sh"
+PATH=$KUBEC_BIN:$PATH
+start_control_plane
+cd "$WORK" || exit 1
+
+cat >demo.yaml <<'YAML'
+apiVersion: v1
+kind: Service
+metadata: {name: demo}
+spec:
+  selector: {app: demo}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: demo, labels: {app: demo}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: demo}}
+  template:
+    metadata: {labels: {app: demo}}
+    spec: {containers: [{name: web, image: "x<y>&z:1"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p1, labels: {app: p, tier: a}}
+spec: {containers: [{name: c, image: busybox}, {name: d, image: busybox}]}
+YAML
+cat >bad.yaml <<'YAML'
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: bad}
+spec: {replicas: -1, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: unknown}
+foo: bar
+---
+apiVersion: foo/v1
+kind: Foo
+metadata: {name: f}
+---
+kind: X
+YAML
+
+# --- what is written
+
+is "create" 'serviceaccount/default created' "$(kubec create sa default)"
+is "apply creates" 'service/demo created
+deployment.apps/demo created
+pod/p1 created' "$(kubec apply -f demo.yaml)"
+is "apply again" 'service/demo unchanged
+deployment.apps/demo unchanged
+pod/p1 unchanged' "$(kubec apply -f - <demo.yaml)"
+is "apply of a change" 'service/demo unchanged
+deployment.apps/demo configured
+pod/p1 unchanged' "$(sed 's/replicas: 2/replicas: 3/' demo.yaml | kubec apply -f -)"
+is "the change" 3 "$(kubec get deploy demo -o json | jq .spec.replicas)"
+is "scale" 'deployment.apps/demo scaled' "$(kubec scale deploy/demo --replicas=1 --current-replicas=3)"
+is "scaled" 1 "$(kubec get deploy demo -o json | jq .spec.replicas)"
+is "pause" 'deployment.apps/demo paused' "$(kubec rollout pause deploy/demo)"
+is "resume" 'deployment.apps/demo resumed' "$(kubec rollout resume deploy/demo)"
+is "restart" 'deployment.apps/demo restarted' "$(kubec rollout restart deploy demo)"
+has "restarted" restartedAt "$(kubec get deploy demo -o json | jq -c .spec.template.metadata.annotations)"
+is "names" 'pod/p1' "$(kubec get pods -l app=p -o name)"
+is "config map" 'configmap/c1 created' "$(kubec create configmap c1 --from-literal=a=b --from-file=bad.yaml)"
+is "its data" '["a","bad.yaml"]' "$(kubec get cm c1 -o json | jq -c '.data | keys')"
+is "dry run" 'namespace/n1 created (server dry run)' "$(kubec create ns n1 --dry-run=server)"
+
+# --- the same as kubectl
+
+# same <words...>: output, errors and exit code.
+same() {
+    local want got
+    "$KUBECTL" "$@" >want.out 2>want.err
+    want=$?
+    kubec "$@" >got.out 2>got.err
+    got=$?
+    sed -E -i 's/kubec ([a-z])/kubectl \1/g; s/"kubec"/"kubectl"/g' got.out got.err
+    is "kubec $*: exit code" "$want" "$got"
+    is "kubec $*: output" "$(cat want.out)" "$(cat got.out)"
+    is "kubec $*: errors" "$(cat want.err)" "$(cat got.err)"
+}
+
+if command -v "$KUBECTL" >/dev/null; then
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of a command line
+        same $words
+    done <<'COMMANDS'
+get pods
+get pods -o json
+get pods -o yaml
+get pods,svc -o yaml
+get pod p1 -o yaml
+get deploy demo -o json
+get deploy/demo svc/demo
+get svc -o wide
+get pods --show-labels --no-headers
+get pods -L app,tier
+get pods -l app=p
+get pods --field-selector=metadata.name=p1
+get cm,secret -A
+get nodes
+get cm -n none
+get pods nope nope2
+get pods p1 nope
+get pods nope --ignore-not-found
+get nosuch
+get pods p1 -l a=b
+get -f demo.yaml -o name
+get --raw /version
+api-resources
+api-resources -o wide
+apply
+apply -f nope.yaml
+apply -f bad.yaml
+apply -f demo.yaml --dry-run=server
+apply -f demo.yaml --dry-run=x
+create -f bad.yaml
+create -f demo.yaml
+create ns default
+create deployment demo --image=x
+delete pod
+delete pod nope
+delete
+scale --replicas=2 deploy/nope
+scale --replicas=2 --current-replicas=9 deploy/demo
+rollout history deploy/demo
+rollout history pod/p1
+rollout status deploy/demo --timeout=1s
+rollout status pod/p1
+rollout undo deploy/demo
+logs
+logs nope
+logs p1 -c nope
+config view
+config view --minify
+config current-context
+config get-contexts
+config get-contexts nope
+wait --for=condition=Ready pod/p1 --timeout=1s
+wait --for=delete pod/nope --timeout=1s
+--token=bad get pods
+-n none get pods
+COMMANDS
+fi
+
+# --- watches and deletion
+
+kubec get pods -w --no-headers >watched 2>&1 &
+WATCH=$!
+PIDS+=("$WATCH")
+eventually 10 grep -q '^p1 ' watched || fail "the watch lists nothing"
+kubec create -f - >/dev/null <<'YAML'
+{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p2"},"spec":{"containers":[{"name":"c","image":"i"}]}}
+YAML
+eventually 10 grep -q '^p2 ' watched || fail "the watch misses a pod"
+kubec wait --for=delete pod/p2 --timeout=20s >waited 2>&1 &
+WAIT=$!
+is "delete" 'pod "p2" deleted from default namespace' "$(kubec delete pod p2)"
+wait "$WAIT"
+is "wait for the deletion" 0 $?
+is "delete of files" 'service "demo" deleted from default namespace
+deployment.apps "demo" deleted from default namespace
+pod "p1" deleted from default namespace' "$(kubec delete -f demo.yaml)"
+is "nothing left" 'No resources found in default namespace.' "$(kubec get pods 2>&1)"
+kill "$WATCH"
+stop_apiserver
