@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ip.h"
@@ -62,20 +63,23 @@ static void on_node_update(struct kc_object *old, struct kc_object *o, void *arg
                 enqueue(arg, o);
 }
 
-static void give_back(struct nodeipam *c, const char *cidr, const char *node)
+/* All that the node has, also what it was given and perhaps never got. */
+static void give_back(struct nodeipam *c, const char *node)
 {
+        size_t it = 0;
+        const char *cidr;
+        void *owner;
+
         pthread_mutex_lock(&c->lock);
-        if (kc_streq(kc_map_get(c->owners, cidr), node))
-                (void)kc_map_remove(c->owners, cidr); /* it is there */
+        while (kc_map_next(c->owners, &it, &cidr, &owner))
+                if (kc_streq(owner, node))
+                        (void)kc_map_remove(c->owners, cidr); /* it is there */
         pthread_mutex_unlock(&c->lock);
 }
 
 static void on_node_delete(struct kc_object *o, void *arg)
 {
-        const struct json_object *list = kc_json_at(kc_object_json(o), "spec.podCIDRs");
-        for (size_t i = 0; i < kc_json_len(list); i++)
-                if (kc_json_as_str(kc_json_idx(list, i)))
-                        give_back(arg, kc_json_as_str(kc_json_idx(list, i)), kc_object_name(o));
+        give_back(arg, kc_object_name(o));
 }
 
 /* How many CIDRs of the mask's size are in the range; at most 2^16 of them are used, as upstream's bitmap. */
@@ -95,12 +99,28 @@ static void nth_cidr(const struct range *r, uint64_t i, char text[static KC_IP_L
         (void)kc_cidr_format(&c, text);
 }
 
+/* What an earlier attempt has reserved for the node: it may have been written though the answer did not arrive. */
+static const char *reserved(const struct nodeipam *c, const struct range *r, const char *node)
+{
+        size_t it = 0;
+        const char *cidr;
+        void *owner;
+
+        while (kc_map_next(c->owners, &it, &cidr, &owner))
+                if (kc_streq(owner, node) && (strchr(cidr, ':') != NULL) == (r->cidr.ip.family == AF_INET6))
+                        return cidr;
+        return NULL;
+}
+
 static bool find_free(struct nodeipam *c, struct range *r, const char *node, char text[static KC_IP_LEN])
 {
         uint64_t n = range_size(r);
-        bool found = false;
 
         pthread_mutex_lock(&c->lock);
+        const char *have = reserved(c, r, node);
+        bool found = have != NULL;
+        if (have)
+                (void)snprintf(text, KC_IP_LEN, "%s", have); /* it was made of that length */
         for (uint64_t i = 0; i < n && !found; i++) {
                 nth_cidr(r, (r->next + i) % n, text);
                 if (kc_map_has(c->owners, text))
@@ -129,18 +149,21 @@ static int assign(struct nodeipam *c, const struct json_object *node, struct kc_
         }
         KC_CLEANUP(kc_json_freep)
         struct json_object *patch =
-            kc_json_build("{'spec':{'podCIDR':%s,'podCIDRs':%o}}", kc_json_as_str(kc_json_idx(cidrs, 0)), cidrs);
+            kc_json_build("{'metadata':{'uid':%s,'resourceVersion':%s},'spec':{'podCIDR':%s,'podCIDRs':%o}}",
+                kc_meta_uid(node), kc_meta_resource_version(node), kc_json_as_str(kc_json_idx(cidrs, 0)), cidrs);
         if (rc == 0)
                 rc =
                     kc_rest_patch(c->rest, &KC_NODES, NULL, kc_meta_name(node), NULL, KC_PATCH_MERGE, patch, NULL, err);
         if (rc == 0)
                 return 0;
-        for (size_t i = 0; i < kc_json_len(cidrs); i++)
-                give_back(c, kc_json_as_str(kc_json_idx(cidrs, i)), kc_meta_name(node));
         if (kc_error_is(err, KC_REASON_NOT_FOUND)) {
+                give_back(c, kc_meta_name(node));
                 kc_error_done(err);
                 return 0;
         }
+        /* The cache was late: perhaps the node has its CIDRs already. */
+        if (kc_error_is(err, KC_REASON_CONFLICT))
+                return rc;
         kc_recorder_event(c->recorder, &KC_NODES, node, "Normal", "CIDRNotAvailable",
             "Node %s status is now: CIDRNotAvailable", kc_meta_name(node));
         return rc;
