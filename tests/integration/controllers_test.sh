@@ -203,6 +203,20 @@ is "deadline: status" False "$(condition re Progressing status)"
 has "deadline: message" "has timed out progressing." "$(condition re Progressing message)"
 kubectl delete deployment re >/dev/null
 
+echo "--- Deployment: proportional scaling in the middle of a rollout"
+deployment prop 10 "strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 3, maxUnavailable: 2}}" |
+    kubectl apply -f - >/dev/null
+rolled_out deployment/prop
+sets_are() { # <sizes>
+    [ "$(kubectl get rs -l app=prop -o json | jq -r '[.items | sort_by(.metadata.annotations["deployment.kubernetes.io/revision"]) |
+        .[].spec.replicas] | join(" ")')" = "$1" ]
+}
+kubectl set image deployment/prop c=broken:1 >/dev/null
+must "a rollout that does not get on" 15 sets_are "8 5"
+kubectl scale deployment/prop --replicas=15 >/dev/null
+must "scaled in proportion" 15 sets_are "11 7"
+kubectl delete deployment prop >/dev/null
+
 echo "--- ReplicaSet: adoption and release"
 kubectl create -f - >/dev/null <<RS
 {"apiVersion":"v1","kind":"Pod","metadata":{"name":"orphan","labels":{"app":"rs"}},
