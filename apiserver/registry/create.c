@@ -41,9 +41,9 @@ static int validate(
         return kc_err_invalid(err, c->row->group, c->row->kind, c->name, &errors);
 }
 
-/* Everything before the store. */
+/* Everything before the store. What txn has begun is for the caller to end, also after an error. */
 static int prepare(const struct kc_registry_ctx *c, const struct kc_strategy *s, struct json_object *obj,
-    const struct json_object *options, struct kc_error *err)
+    const struct json_object *options, struct kc_registry_txn *txn, struct kc_error *err)
 {
         struct kc_admission_attrs attrs;
         reg_admission_attrs(c, KC_ADMIT_CREATE, obj, NULL, options, &attrs);
@@ -54,10 +54,12 @@ static int prepare(const struct kc_registry_ctx *c, const struct kc_strategy *s,
                 s->prepare_for_create(c, obj);
         else
                 kc_strategy_default_create(c, obj);
-        r = validate(c, s, obj, err);
-        if (r < 0)
-                return r;
-        r = kc_admission_validate(c->registry->o.admission, &attrs, err);
+        if (s->begin_create)
+                r = s->begin_create(c, obj, txn, err);
+        if (r == 0)
+                r = validate(c, s, obj, err);
+        if (r == 0)
+                r = kc_admission_validate(c->registry->o.admission, &attrs, err);
         if (r == 0 && s->warnings_create)
                 s->warnings_create(c, obj);
         return r;
@@ -103,16 +105,10 @@ static int create_named(struct kc_registry_ctx *c, struct json_object *obj, cons
     struct kc_object **ret, struct kc_error *err)
 {
         const struct kc_strategy *s = kc_strategy_for(c->stored->row->group, c->stored->row->resource);
-        int r = prepare(c, s, obj, options, err);
-        if (r < 0)
-                return r;
         struct kc_registry_txn txn = {0};
-        if (s->begin_create) {
-                r = s->begin_create(c, obj, &txn, err);
-                if (r < 0)
-                        return r;
-        }
-        r = store(c, s, obj, ret, err);
+        int r = prepare(c, s, obj, options, &txn, err);
+        if (r == 0)
+                r = store(c, s, obj, ret, err);
         if (txn.end)
                 txn.end(c, r == 0 && !c->dry_run, txn.arg);
         return r;

@@ -361,6 +361,11 @@ static void prepare_create(const struct kc_registry_ctx *c, struct json_object *
 static int allocate(const struct kc_registry_ctx *c, struct json_object *svc, const struct json_object *old,
     struct kc_registry_txn *ret, struct kc_error *err)
 {
+        /* Nothing is given for what makes no sense (initIPFamilyFields). */
+        KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
+        kc_validate_service_cluster_ips(svc, &errors);
+        if (errors.n > 0)
+                return kc_err_invalid(err, "", "Service", kc_meta_name(svc), &errors);
         KC_CLEANUP(txn_freep) struct txn *t = txn_new(c, svc);
         KC_CLEANUP(kc_strv_freep) char **owned = old ? resources_of(old) : NULL;
         int r = allocate_ips(c, svc, owned, t, err);

@@ -3,12 +3,10 @@
  *
  * Trees are in the storage version. Hooks run on worker threads, in the order of the request:
  *
- *   CREATE  (defaulted) -> admit -> prepare_for_create -> validate_create -> admission validate -> warnings ->
- * begin_create
- *           -> store -> end
- *   UPDATE  (transformed, defaulted) -> admit -> prepare_for_update -> validate_update -> admission validate ->
- * warnings
- *           -> begin_update -> store -> end
+ *   CREATE  (defaulted) -> admit -> prepare_for_create -> begin_create -> validate_create -> admission validate
+ *           -> warnings -> store -> end
+ *   UPDATE  (transformed, defaulted) -> admit -> prepare_for_update -> begin_update -> validate_update
+ *           -> admission validate -> warnings -> store -> end
  *   DELETE  check_graceful_delete -> (finalizers) -> store -> after_delete
  *
  * A transaction that conflicts runs the hooks of UPDATE again on the newer object. */
@@ -85,8 +83,8 @@ struct kc_strategy {
         void (*validate_create)(
             const struct kc_registry_ctx *c, const struct json_object *obj, struct kc_field_errors *e);
         void (*warnings_create)(const struct kc_registry_ctx *c, const struct json_object *obj);
-        /* 0, or an API error. Several may allocate: set txn only on success. Not called on dry-run unless it only
-         * looks: ask c->dry_run. */
+        /* 0, or an API error. Several may allocate: set txn only on success. On dry-run it only looks: ask c->dry_run.
+         * What is allocated is validated with the rest: the object has not been. */
         int (*begin_create)(const struct kc_registry_ctx *c, struct json_object *obj, struct kc_registry_txn *txn,
             struct kc_error *err);
 

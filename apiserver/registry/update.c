@@ -47,8 +47,9 @@ static int check_revision(struct update *u, const struct json_object *obj, struc
         if (kc_str_empty(rv) || strcmp(rv, "0") == 0) {
                 if (!u->strategy->require_resource_version)
                         return 0;
-                kc_field_invalid(&errors, "metadata.resourceVersion", kc_json_at(obj, "metadata.resourceVersion"),
-                    "must be specified for an update");
+                kc_field_invalid(&errors, "metadata.resourceVersion", NULL, "must be specified for an update");
+                /* Upstream's value is a Go uint64, which prints so. */
+                kc_str_set(&errors.v[0].message, "Invalid value: 0x0: must be specified for an update");
                 return kc_err_invalid(err, u->c->row->group, u->c->row->kind, u->c->name, &errors);
         }
         int64_t revision;
@@ -117,8 +118,9 @@ static int validate(
         return kc_err_invalid(err, c->row->group, c->row->kind, c->name, &errors);
 }
 
-/* Admission, strategy, validation. */
-static int check(struct update *u, struct json_object *obj, const struct json_object *old, struct kc_error *err)
+/* Admission, strategy, validation. What txn has begun is for the caller to end, also after an error. */
+static int check(struct update *u, struct json_object *obj, const struct json_object *old, struct kc_registry_txn *txn,
+    struct kc_error *err)
 {
         struct kc_admission *adm = u->c->registry->o.admission;
         struct kc_admission_attrs attrs;
@@ -127,7 +129,10 @@ static int check(struct update *u, struct json_object *obj, const struct json_ob
         if (r < 0)
                 return r;
         prepare(u, obj, old);
-        r = validate(u, obj, old, err);
+        if (whole(u) && u->strategy->begin_update)
+                r = u->strategy->begin_update(u->c, obj, old, txn, err);
+        if (r == 0)
+                r = validate(u, obj, old, err);
         if (r == 0 && !u->o->no_admission)
                 r = kc_admission_validate(adm, &attrs, err);
         if (r == 0 && whole(u) && u->strategy->warnings_update)
@@ -184,23 +189,6 @@ static int store(struct update *u, struct json_object *obj, struct kc_error *err
         return r < 0 ? r : STEP_DONE;
 }
 
-static int allocate_and_store(
-    struct update *u, struct json_object *obj, const struct json_object *old, struct kc_error *err)
-{
-        struct kc_registry_txn txn = {0};
-        if (whole(u) && u->strategy->begin_update) {
-                int r = u->strategy->begin_update(u->c, obj, old, &txn, err);
-                if (r < 0)
-                        return r;
-        }
-        /* The object that old belongs to may be released by a conflict; the transaction must not look at it any more.
-         */
-        int r = store(u, obj, err);
-        if (txn.end)
-                txn.end(u->c, r == STEP_DONE && !u->c->dry_run, txn.arg);
-        return r;
-}
-
 /* Nothing changes: the answer is what is there, if that is really so. */
 static int unchanged(struct update *u)
 {
@@ -208,6 +196,16 @@ static int unchanged(struct update *u)
                 return REG_AGAIN;
         u->result = kc_object_ref(u->state.obj);
         return STEP_DONE;
+}
+
+/* Of an object that has passed all checks. */
+static int finish(struct update *u, struct json_object *obj, const struct json_object *old, struct kc_error *err)
+{
+        if (to_be_removed(u, obj, old))
+                return remove_finished(u, obj, err);
+        /* As it would be stored: what a hook or a patch left out of order or empty is no change. */
+        kc_strategy_keep(kc_json_get_mut(obj, "metadata"), kc_json_get(old, "metadata"), "resourceVersion");
+        return kc_json_equal(obj, old) ? unchanged(u) : store(u, obj, err);
 }
 
 static int change(struct update *u, struct json_object **obj, struct kc_error *err)
@@ -225,16 +223,14 @@ static int change(struct update *u, struct json_object **obj, struct kc_error *e
         if (r < 0)
                 return r;
         keep_meta(u->c, *obj, old);
-        r = check(u, *obj, old, err);
-        if (r < 0)
-                return r;
-        if (to_be_removed(u, *obj, old))
-                return remove_finished(u, *obj, err);
-        /* As it would be stored: what a hook or a patch left out of order or empty is no change. */
-        kc_strategy_keep(kc_json_get_mut(*obj, "metadata"), kc_json_get(old, "metadata"), "resourceVersion");
-        if (kc_json_equal(*obj, old))
-                return unchanged(u);
-        return allocate_and_store(u, *obj, old, err);
+        struct kc_registry_txn txn = {0};
+        r = check(u, *obj, old, &txn, err);
+        if (r == 0)
+                r = finish(u, *obj, old, err);
+        /* old may be gone by now: a conflict releases the state. */
+        if (txn.end)
+                txn.end(u->c, r == STEP_DONE && !u->c->dry_run, txn.arg);
+        return r;
 }
 
 static int create_instead(struct update *u, struct kc_error *err)

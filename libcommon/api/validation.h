@@ -10,6 +10,9 @@ void kc_validate_create(const struct json_object *obj, const struct kc_resource 
 void kc_validate_update(const struct json_object *obj, const struct json_object *old, const struct kc_resource *r,
     const char *subresource, struct kc_field_errors *errors);
 
+/* The rules of a Service's ClusterIPs and IP families alone: for whoever gives it addresses before it is validated. */
+void kc_validate_service_cluster_ips(const struct json_object *service, struct kc_field_errors *errors);
+
 /* kube-apiserver's --allow-privileged: false refuses privileged containers. True unless set. Any thread. */
 void kc_validation_set_allow_privileged(bool allow);
 

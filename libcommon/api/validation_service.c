@@ -190,6 +190,12 @@ static void cluster_ips(struct kc_v *v, const struct json_object *service)
         }
 }
 
+void kc_validate_service_cluster_ips(const struct json_object *service, struct kc_field_errors *errors)
+{
+        struct kc_v v = {.errors = errors};
+        cluster_ips(&v, service);
+}
+
 /* True if another port before had the same protocol and number. */
 static bool is_repeated(struct kc_map *seen, const struct json_object *port, int64_t number)
 {

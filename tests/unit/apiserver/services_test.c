@@ -90,6 +90,50 @@ static void node_ports(void **state)
         assert_int_equal(taken(f, false), 1);
 }
 
+static void a_local_load_balancer_gets_a_health_check_port(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(f, "", "services", "default",
+            service("lb", "{'type':'LoadBalancer','externalTrafficPolicy':'Local','ports':[{'port':80}]}"));
+        int64_t health = kc_json_int_at(kc_object_json(o), "spec.healthCheckNodePort", 0);
+        assert_in_range(health, 30000, 30009);
+        assert_int_equal(taken(f, true), 2);
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "lb",
+                             kc_json_build("{'spec':{'externalTrafficPolicy':'Cluster'}}"), NULL),
+            0);
+        assert_int_equal(taken(f, true), 1);
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "lb",
+                             kc_json_build("{'spec':{'externalTrafficPolicy':'Local'}}"), NULL),
+            0);
+        assert_int_equal(taken(f, true), 2);
+}
+
+static void what_validation_refuses_keeps_nothing(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        assert_null(create_as(
+            f, f->registry, NULL, "", "services", "default", service("a", "{'type':'NodePort','ports':[{'port':0}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"a\" is invalid: [spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive, "
+            "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive]");
+        assert_int_equal(taken(f, false), 0);
+        assert_int_equal(taken(f, true), 0);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("a", "{'clusterIP':'x','ipFamilies':['IPv4','IPv4'],'ports':[{'port':80}]}")));
+        assert_int_equal(f->err.code, 422);
+        assert_int_equal(taken(f, false), 0);
+        put(f, "", "services", "default", service("b", "{'type':'NodePort','ports':[{'port':80}]}"));
+        assert_int_equal(
+            change_as(f, NULL, "", "services", "", "default", "b",
+                kc_json_build("{'spec':{'sessionAffinity':'No','ports':[{'port':81,'nodePort':30003}]}}"), NULL),
+            -EINVAL);
+        assert_int_equal(taken(f, true), 1);
+        put(f, "", "services", "default", service("c", "{'type':'NodePort','ports':[{'port':80,'nodePort':30003}]}"));
+}
+
 static void the_range_of_ports_can_be_full(void **state)
 {
         struct fixture *f = *state;
@@ -267,6 +311,8 @@ int main(void)
             TEST(a_service_gets_an_address),
             TEST(a_chosen_address_is_given_once),
             TEST(node_ports),
+            TEST(a_local_load_balancer_gets_a_health_check_port),
+            TEST(what_validation_refuses_keeps_nothing),
             TEST(the_range_of_ports_can_be_full),
             TEST(headless_and_external_names_need_none),
             TEST(types_change),
