@@ -7,6 +7,7 @@
 #include "client/workqueue.h"
 
 #define KC_REVISION "deployment.kubernetes.io/revision"
+#define KC_REVISION_HISTORY "deployment.kubernetes.io/revision-history"
 #define KC_DESIRED "deployment.kubernetes.io/desired-replicas"
 #define KC_MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
 #define KC_TEMPLATE_HASH "pod-template-hash"

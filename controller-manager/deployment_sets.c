@@ -51,14 +51,28 @@ static int follow_revision(struct kc_dsync *s, int64_t revision, struct kc_error
         return set_revision(s->d, revision) ? update(s, &KC_DEPLOYMENTS, NULL, &s->d, err) : 0;
 }
 
+/* A rollback gives an old set a new revision; what it was before is kept. */
+static void note_former_revision(struct json_object *rs)
+{
+        const char *now = kc_meta_annotation(rs, KC_REVISION), *former = kc_meta_annotation(rs, KC_REVISION_HISTORY);
+        KC_CLEANUP(kc_freep) char *list = NULL;
+
+        if (!now)
+                return;
+        list = kc_str_empty(former) ? kc_strdup(now) : kc_asprintf("%s,%s", former, now);
+        kc_meta_set_annotation(rs, KC_REVISION_HISTORY, list);
+}
+
 static int refresh_new_set(struct kc_dsync *s, struct kc_error *err)
 {
         struct json_object **rs = &s->sets[s->new_set];
         int64_t revision = KC_MAX(max_old_revision(s) + 1, kc_revision(*rs)), min_ready;
         bool changed = kc_copy_annotations(*rs, s->d);
 
-        if (kc_revision(*rs) < revision)
+        if (kc_revision(*rs) < revision) {
+                note_former_revision(*rs);
                 changed |= set_revision(*rs, revision);
+        }
         min_ready = kc_json_int_at(s->d, "spec.minReadySeconds", 0);
         if (kc_json_int_at(*rs, "spec.minReadySeconds", 0) != min_ready) {
                 kc_json_set_int(kc_json_get_mut(*rs, "spec"), "minReadySeconds", min_ready);

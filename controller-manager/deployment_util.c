@@ -142,8 +142,7 @@ bool kc_set_replicas_annotations(struct json_object *rs, int64_t desired, int64_
 bool kc_copy_annotations(struct json_object *rs, const struct json_object *d)
 {
         static const char *const skipped[] = {"kubectl.kubernetes.io/last-applied-configuration", KC_REVISION,
-            "deployment.kubernetes.io/revision-history", KC_DESIRED, KC_MAX_REPLICAS,
-            "deprecated.deployment.rollback.to"};
+            KC_REVISION_HISTORY, KC_DESIRED, KC_MAX_REPLICAS, "deprecated.deployment.rollback.to"};
         bool changed = false;
 
         KC_JSON_FOREACH(kc_json_at(d, "metadata.annotations"), key, value)

@@ -175,6 +175,8 @@ rolled_out deployment/web
 must "revision after a rollback" 5 revision_is deployment web 3
 is "image after a rollback" app:1 "$(path deployment web '{.spec.template.spec.containers[0].image}')"
 is "a rollback makes no ReplicaSet" 2 "$(count rs app=web)"
+is "what the set was before" 1 "$(kubectl get rs -l app=web -o json |
+    jq -r '.items[].metadata.annotations["deployment.kubernetes.io/revision-history"] // empty')"
 kubectl rollout pause deployment/web >/dev/null
 must "paused" 5 condition_is web Progressing reason DeploymentPaused
 kubectl set image deployment/web c=app:4 >/dev/null
