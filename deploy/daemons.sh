@@ -1,4 +1,5 @@
 # What each daemon of the cluster is started with. Sourced by up. start_<name> writes its configuration and starts it.
+# shellcheck shell=bash
 
 # Debian's packages do not agree with each other on where the CNI plugins are.
 CNI_BIN_DIR=/usr/lib/cni

@@ -1,4 +1,5 @@
 # Shared by up and down: settings, messages, and how daemons are started and stopped. Sourced by bash.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by those who source this
 
 DEPLOY_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PROJECT_DIR=$(dirname "$DEPLOY_DIR")
@@ -29,9 +30,15 @@ fi
 
 # Paths below the data directory, once it is known.
 set_paths() {
+    [ -n "$DATA_DIR" ] || die "--data-dir is empty"
     case $DATA_DIR in
     /*) ;;
     *) DATA_DIR=$PWD/$DATA_DIR ;;
+    esac
+    DATA_DIR=$(realpath -m -- "$DATA_DIR")
+    # It is put into unit files and configuration as it is.
+    case $DATA_DIR in
+    / | *[!A-Za-z0-9._/-]*) die "--data-dir cannot be $DATA_DIR" "letters, digits and ._- in its names, and not the root" ;;
     esac
     BIN_DIR=$DATA_DIR/bin
     PKI_DIR=$DATA_DIR/pki
@@ -84,15 +91,27 @@ have_systemd() {
     [ -d /run/systemd/system ] && [ "$(cat /proc/1/comm)" = systemd ]
 }
 
-# Names this cluster's units: the default data directory has the plain names.
 unit_of() {
     printf 'kubec-%s.service' "$1"
 }
 
+# unit_is_ours <name>: the unit is there and is of the cluster in this data directory.
+unit_is_ours() {
+    grep -qsF "$DATA_DIR/" "/etc/systemd/system/$(unit_of "$1")"
+}
+
+# up leaves this file first, down asks for it: neither may take someone's directory for a cluster's.
+is_cluster_dir() {
+    [ -f "$RUN_DIR/up.lock" ]
+}
+
 missing_packages() {
-    local p
+    local p have
+    # One query for all: dpkg's database is slow to open. Names that it does not know are missing, too.
+    # shellcheck disable=SC2016 # dpkg-query fills it in
+    have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null)
     for p in "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || printf '%s ' "$p"
+        grep -qx "$p installed" <<<"$have" || printf '%s ' "$p"
     done
 }
 
@@ -138,6 +157,30 @@ supervisor_running() {
     pid_alive "$pid" && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "supervise $1 $RUN_DIR "
 }
 
+# The daemon of a supervisor that was killed: nobody waits for it any more.
+orphan_running() {
+    local pid
+    pid=$(read_pid "$1") && pid_alive "$pid" && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$DATA_DIR/"
+}
+
+end_orphan() {
+    local pid
+    orphan_running "$1" || return 0
+    pid=$(read_pid "$1")
+    kill -TERM "$pid" 2>/dev/null || true
+    wait_for 30 process_gone "$pid" && return 0
+    kill -KILL "$pid" 2>/dev/null || true
+    wait_for 10 process_gone "$pid"
+}
+
+daemon_running() {
+    if have_systemd; then
+        unit_is_ours "$1" && systemctl --quiet is-active "$(unit_of "$1")"
+    else
+        supervisor_running "$1" || orphan_running "$1"
+    fi
+}
+
 # start_daemon <name> <command...>: by systemd where it is, else under deploy/supervise. A running one is restarted when
 # its command or its binary has changed.
 start_daemon() {
@@ -155,6 +198,8 @@ start_daemon() {
         if supervisor_running "$name"; then
             [ "$stamp" != "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ] || return 0
             stop_daemon "$name" || return 1
+        else
+            end_orphan "$name" || return 1
         fi
         setsid "$DEPLOY_DIR/supervise" "$name" "$RUN_DIR" "$LOG_DIR/$name.log" -- "$@" </dev/null >/dev/null 2>&1 9>&- &
         disown
@@ -182,17 +227,19 @@ stop_daemon() {
     local name=$1 pid
     rm -f "$RUN_DIR/$name.stamp"
     if have_systemd; then
-        [ ! -e "/etc/systemd/system/$(unit_of "$name")" ] || systemctl stop "$(unit_of "$name")"
+        ! unit_is_ours "$name" || systemctl stop "$(unit_of "$name")"
         return
     fi
     if supervisor_running "$name"; then
         pid=$(cat "$RUN_DIR/$name.supervisor.pid")
         kill -TERM "$pid" 2>/dev/null || true
-        wait_for 40 supervisor_gone "$pid" || return 1
+        wait_for 40 process_gone "$pid" || return 1
+    else
+        end_orphan "$name" || return 1
     fi
     rm -f "$RUN_DIR/$name.supervisor.pid" "$RUN_DIR/$name.pid"
 }
 
-supervisor_gone() {
+process_gone() {
     ! pid_alive "$1"
 }

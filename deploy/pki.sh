@@ -1,4 +1,5 @@
 # The cluster's certificates, as kubeadm lays them out, with openssl(1). Sourced by up. Existing valid files are kept.
+# shellcheck shell=bash
 
 CERT_DAYS=365
 CA_DAYS=3650
