@@ -26,7 +26,7 @@ static void set_defaults(struct kc_proxy_options *o)
             .sync_period = 0,
             .conntrack_max_per_core = 32768,
             .conntrack_min = 131072,
-            .conntrack_established = 24 * 3600 * KC_SEC,
+            .conntrack_established = 24L * 3600 * KC_SEC,
             .conntrack_close_wait = 3600 * KC_SEC,
         };
 }

@@ -326,7 +326,7 @@ static void run(void *arg)
         kc_mono next;
 
         s->posted = false;
-        next = kc_sched_queue_tick(s->queue);
+        (void)kc_sched_queue_tick(s->queue); /* when it is to come again is asked below */
         for (int i = 0; i < DECISIONS_AT_A_TIME && (p = kc_sched_queue_pop(s->queue)); i++)
                 schedule_one(s, p);
         show_pending(s);
