@@ -130,6 +130,11 @@ install_packages() {
     # shellcheck disable=SC2086
     [ $rc -ne 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing || rc=$?
     [ $ours = no ] || rm -f $policy
+    # Not at the next boot, either; a user's own, installed before, are left as they are.
+    if [ $rc -eq 0 ] && command -v systemctl >/dev/null; then
+        case " $missing" in *" etcd-server "*) systemctl disable --quiet etcd.service || rc=$? ;; esac
+        case " $missing" in *" containerd "*) systemctl disable --quiet containerd.service || rc=$? ;; esac
+    fi
     return $rc
 }
 
