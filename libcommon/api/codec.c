@@ -48,7 +48,7 @@ static const struct kc_field *nth_encoded(const struct kc_type *type, size_t i)
 
 static void add_unknown(struct decode *d, const struct kc_codec_path *at, const char *key)
 {
-        if (!d->unknown)
+        if (!d->unknown || kc_strv_len(*d->unknown) >= KC_CODEC_MAX_UNKNOWN)
                 return;
         struct kc_buf b = KC_BUF_INIT;
         kc_codec_path_format(&b, at, key);

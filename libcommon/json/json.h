@@ -26,7 +26,9 @@ extern const struct kc_json_limits kc_json_default_limits;
  * (kc_json_free); a JSON null is a NULL tree with return 0. limits NULL: the default ones. */
 int kc_json_parse(
     const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret, struct kc_error *err);
-/* Paths of keys that are repeated in one object, e.g. "spec.containers[0].name"; NULL if none. data must be valid. */
+/* Paths of keys that are repeated in one object, e.g. "spec.containers[0].name"; NULL if none, the first ones
+ * if there are many. data must be valid. */
+enum { KC_JSON_MAX_DUPLICATES = 100 };
 char **kc_json_duplicates(const char *data, size_t len);
 
 void kc_json_free(struct json_object *take_o);

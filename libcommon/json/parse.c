@@ -301,7 +301,8 @@ static int parse_member(struct parser *p, struct json_object *o)
         if (!take_char(p, ':'))
                 return unexpected(p, "after object key");
         size_t mark = push_key(p, key);
-        if (p->duplicates && json_object_object_get_ex(o, key, NULL))
+        if (p->duplicates && json_object_object_get_ex(o, key, NULL) &&
+            kc_strv_len(*p->duplicates) < KC_JSON_MAX_DUPLICATES)
                 kc_strv_push(p->duplicates, p->path.data);
         r = parse_value(p, &v);
         if (r < 0)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -117,6 +118,22 @@ static void unknown_fields(void **state)
             o, "{'metadata':{'labels':{'x':'y'}},'spec':{'containers':[{'name':'a','resources':{}}]},'status':{}}");
 }
 
+static void many_unknown_fields(void **state)
+{
+        (void)state;
+        struct json_object *o = kc_json_build("{}");
+        for (int i = 0; i < 200000; i++) {
+                char key[16];
+                (void)snprintf(key, sizeof(key), "k%d", i);
+                kc_json_set_int(o, key, i);
+        }
+        KC_CLEANUP(kc_strv_freep) char **unknown = NULL;
+        assert_int_equal(kc_codec_decode(o, type_of(CORE "ConfigMap"), &unknown, NULL), 0);
+        assert_int_equal(kc_strv_len(unknown), 100);
+        assert_string_equal(unknown[99], "k99");
+        expect_json_take(o, "{'metadata':{}}");
+}
+
 static void canonical_form(void **state)
 {
         (void)state;
@@ -206,6 +223,7 @@ int main(void)
             cmocka_unit_test(wrong_types),
             cmocka_unit_test(wrong_values),
             cmocka_unit_test(unknown_fields),
+            cmocka_unit_test(many_unknown_fields),
             cmocka_unit_test(canonical_form),
             cmocka_unit_test(canonical_scalars),
             cmocka_unit_test(decoding_twice_changes_nothing),

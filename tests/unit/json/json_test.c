@@ -204,6 +204,13 @@ static void test_duplicates(void **state)
         assert_string_equal(joined, "spec.containers[1].name spec spec.y");
         assert_null(kc_json_duplicates("{\"a\":{\"a\":1}}", 13));
         assert_null(kc_json_duplicates("{", 1));
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        kc_buf_adds(&b, "{\"a\":0");
+        for (int i = 0; i < 200; i++)
+                kc_buf_adds(&b, ",\"a\":0");
+        kc_buf_adds(&b, "}");
+        KC_CLEANUP(kc_strv_freep) char **many = kc_json_duplicates(b.data, b.len);
+        assert_int_equal(kc_strv_len(many), 100);
 }
 
 static void test_reading(void **state)
