@@ -1,6 +1,7 @@
 /* From a request to its handler: which paths and methods exist. On the request's loop. */
 #include <string.h>
 
+#include "api/names.h"
 #include "base/str.h"
 #include "server/server_internal.h"
 
@@ -91,6 +92,16 @@ static void warn_deprecated(struct api_req *q)
                 }
 }
 
+/* Names that no object can have (storage's NamespaceKeyFunc). */
+static int check_name(const struct api_req *q, struct kc_error *err)
+{
+        struct kc_why why = {0};
+        if (!q->info.name[0])
+                return 0;
+        kc_name_path_segment(q->info.name, &why);
+        return why.n == 0 ? 0 : kc_err_bad_request(err, "Name parameter invalid: \"%s\": %s", q->info.name, why.v[0]);
+}
+
 /* errors.NewGenericServerResponse as the router of upstream uses it. */
 static void reply_not_found(struct api_req *q)
 {
@@ -171,6 +182,10 @@ void dispatch(struct api_req *q)
         void (*handle)(struct api_req *) = method_exists(q) ? handler_of(q) : NULL;
         if (!handle) {
                 reply_method_not_allowed(q);
+                return;
+        }
+        if (check_name(q, &err) < 0) {
+                api_reply_error(q, &err);
                 return;
         }
         warn_deprecated(q);

@@ -107,6 +107,9 @@ int req_info_parse(const char *method, const char *path, const char *query, stru
                 kc_str_set(&ret->path, path);
                 return -EINVAL;
         }
+        /* Left out of the query, a selector with a NUL would select everything. */
+        if (query && strstr(query, "%00"))
+                return -EINVAL;
         KC_CLEANUP(kc_strv_freep) char **parts = split_path(ret->path);
         size_t n = kc_strv_len(parts);
         if (n < 3 || n > INFO_MAX_PARTS)

@@ -96,6 +96,11 @@ post "$CONFIGMAPS?dryRun=Some" '{"apiVersion":"v1","kind":"ConfigMap","metadata"
 answers "an unknown dryRun" 422 Invalid
 has "an unknown dryRun" 'dryRun: Unsupported value: "Some": supported values: "All"' "$(field .message)"
 
+python3 -c 'print("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"x\"}," + ",".join("\"k%d\":0" % i for i in range(200000)) + "}")' >"$WORK/unknown.json"
+post "$CONFIGMAPS?fieldValidation=Strict" "@$WORK/unknown.json"
+answers "200,000 unknown fields" 400 BadRequest
+is "200,000 unknown fields: the first 100 are named" 100 "$(field .message | grep -o 'unknown field' | wc -l)"
+
 # --- names
 post $CONFIGMAPS '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"No_Name"}}'
 answers "an invalid name" 422 Invalid
@@ -113,6 +118,12 @@ is "a namespace that is not there: message" 'namespaces "nowhere" not found' "$(
 post $CONFIGMAPS '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"rv","resourceVersion":"7"}}'
 is "resourceVersion on create: code" 500 "$(code)"
 is "resourceVersion on create: message" "resourceVersion should not be set on objects to be created" "$(field .message)"
+
+api GET $CONFIGMAPS/%2e%2e >/dev/null
+answers "a name that is a path" 400 BadRequest
+is "a name that is a path: message" "Name parameter invalid: \"..\": may not be '..'" "$(field .message)"
+api GET $CONFIGMAPS/a%2525b >/dev/null
+is "a name with a percent sign: message" "Name parameter invalid: \"a%25b\": may not contain '%'" "$(field .message)"
 
 # --- conflicts
 post $CONFIGMAPS '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"1"}}'
@@ -183,6 +194,8 @@ api POST /api/v1/pods -H "$JSON" --data-binary '{}' >/dev/null
 answers "POST without a namespace" 405 MethodNotAllowed
 api GET "$PODS?labelSelector=a%20in%20" >/dev/null
 answers "a bad label selector" 400 BadRequest
+api DELETE "$CONFIGMAPS?labelSelector=a%00" >/dev/null
+is "a selector with a NUL selects nothing: code" 400 "$(code)"
 api GET "$PODS?fieldSelector=spec.nothing=1" >/dev/null
 answers "a field that cannot be selected by" 400 BadRequest
 api GET "$PODS?resourceVersion=abc" >/dev/null

@@ -100,6 +100,8 @@ static void hostile_paths(void **state)
         req_info_done(&i);
         assert_int_equal(req_info_parse("GET", "/api/v1/pods/%00", "", &i), -EINVAL);
         req_info_done(&i);
+        assert_int_equal(req_info_parse("DELETE", "/api/v1/pods", "labelSelector=a%00", &i), -EINVAL);
+        req_info_done(&i);
         char deep[4096] = "/api/v1";
         for (size_t k = strlen(deep); k + 3 < sizeof(deep); k += 2)
                 memcpy(deep + k, "/a", 3);
