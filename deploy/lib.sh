@@ -189,16 +189,17 @@ daemon_running() {
 # start_daemon <name> <command...>: by systemd where it is, else under deploy/supervise. A running one is restarted when
 # its command or its binary has changed.
 start_daemon() {
-    local name=$1 stamp
+    local name=$1 stamp verb
     shift
     stamp=$(printf '%s\n' "$@"; stat -Lc '%Y %s' "$1" "$CONFIG_DIR/$name".* 2>/dev/null)
     if have_systemd; then
         write_unit "$name" "$@"
-        if [ "$stamp" != "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ]; then
-            systemctl restart "$(unit_of "$name")" || return 1
-        else
-            systemctl start "$(unit_of "$name")" || return 1
-        fi
+        verb=start
+        [ "$stamp" = "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ] || verb=restart
+        systemctl $verb "$(unit_of "$name")" || {
+            journalctl --no-pager -n 10 -u "$(unit_of "$name")"
+            return 1
+        }
     else
         if supervisor_running "$name"; then
             [ "$stamp" != "$(cat "$RUN_DIR/$name.stamp" 2>/dev/null)" ] || return 0
