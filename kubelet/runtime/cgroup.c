@@ -184,7 +184,8 @@ static void kill_processes(const char *dir)
 {
         KC_CLEANUP(kc_freep) char *path = kc_path_join(dir, "cgroup.procs");
         struct kc_buf b = KC_BUF_INIT;
-        if (kc_file_read(path, 1 << 20, &b, NULL) == 0) {
+        /* It may be empty: the last process has just ended, or the kernel still holds the directory. */
+        if (kc_file_read(path, 1 << 20, &b, NULL) == 0 && b.len > 0) {
                 char *save = NULL;
                 for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                         int64_t pid;
