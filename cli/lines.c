@@ -20,6 +20,7 @@ struct source {
         char *tag;
         struct kc_http_call *call; /* NULL when it has ended. guarded by lock */
         struct kc_buf data;        /* guarded by lock */
+        size_t at, scanned;        /* what has been taken out, and looked through for a newline. guarded by lock */
         bool ended;                /* guarded by lock */
         struct kc_error why;       /* guarded by lock; set with ended */
 };
@@ -54,7 +55,7 @@ static void on_data(const char *data, size_t len, void *arg)
         struct source *s = arg;
         pthread_mutex_lock(&s->owner->lock);
         /* The main thread makes no calls while it reads, so that nobody misses the loop. */
-        while (s->data.len > MAX_PENDING && !s->owner->closing)
+        while (s->data.len - s->at > MAX_PENDING && !s->owner->closing)
                 pthread_cond_wait(&s->owner->drained, &s->owner->lock);
         kc_buf_add(&s->data, data, len);
         pthread_cond_signal(&s->owner->cond);
@@ -154,14 +155,30 @@ int kc_lines_open(struct kc_lines *l, const char *path, const char *accept, cons
         return 0;
 }
 
-/* A line of the source into l->line: its length in the buffer, with the newline; 0: none. Under the lock. */
-static size_t line_of(const struct source *s, bool *ret_newline)
+/* The length of the next line of the source, with its newline; 0: it is not there yet. A longer line than is kept comes
+ * in parts. Under the lock. */
+static size_t line_of(struct source *s, bool *ret_newline)
 {
-        const char *nl = s->data.len > 0 ? memchr(s->data.data, '\n', s->data.len) : NULL;
+        size_t from = KC_MAX(s->at, s->scanned), pending = s->data.len - s->at;
+        const char *nl = s->data.len > from ? memchr(s->data.data + from, '\n', s->data.len - from) : NULL;
         *ret_newline = nl != NULL;
         if (nl)
-                return (size_t)(nl - s->data.data) + 1;
-        return s->ended ? s->data.len : 0;
+                return (size_t)(nl - s->data.data) + 1 - s->at;
+        s->scanned = s->data.len;
+        return s->ended || pending > MAX_PENDING ? pending : 0;
+}
+
+/* Moves on; the storage is tidied up now and then, not for each line. Under the lock. */
+static void taken(struct source *s, size_t len)
+{
+        enum { TIDY = 1 << 16 };
+        s->at += len;
+        if (s->at == s->data.len || (s->at > TIDY && s->at > s->data.len / 2)) {
+                kc_buf_consume(&s->data, s->at);
+                s->scanned = s->scanned > s->at ? s->scanned - s->at : 0;
+                s->at = 0;
+        }
+        pthread_cond_signal(&s->owner->drained);
 }
 
 /* 1: a line is in l->line; 0: all have ended; -EAGAIN: nothing yet. Under the lock. */
@@ -173,9 +190,8 @@ static int take(struct kc_lines *l, bool *ret_newline, const char **ret_tag, str
                 size_t len = line_of(s, ret_newline);
                 if (len > 0) {
                         kc_buf_reset(&l->line);
-                        kc_buf_add(&l->line, s->data.data, len - (*ret_newline ? 1 : 0));
-                        kc_buf_consume(&s->data, len);
-                        pthread_cond_broadcast(&l->drained);
+                        kc_buf_add(&l->line, s->data.data + s->at, len - (*ret_newline ? 1 : 0));
+                        taken(s, len);
                         *ret_tag = s->tag;
                         l->turn = (l->turn + i) % l->n;
                         return 1;
