@@ -135,6 +135,13 @@ void kc_cli_errors_done(struct kc_cli_errors *l)
         *l = (struct kc_cli_errors){0};
 }
 
+int kc_cli_write_failed(struct kc_cli *c)
+{
+        if (errno != EPIPE)
+                (void)fprintf(c->err, "error: write: %s\n", strerror(errno));
+        return KC_CLI_FAILED;
+}
+
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)
 {
         va_list ap;

@@ -356,7 +356,7 @@ static int print_event(
         } else {
                 print_object(c, w->res, object);
         }
-        return fflush(c->out) == 0 ? 0 : kc_error_set(err, errno, "write: %s", strerror(errno));
+        return fflush(c->out) == 0 ? 0 : kc_cli_write_failed(c);
 }
 
 static int list_first(

@@ -281,7 +281,7 @@ static int copy_lines(struct kc_cli *c, struct kc_lines *lines, struct kc_error 
                 if (newline)
                         (void)fputc('\n', c->out);
                 if ((opt.follow && fflush(c->out) != 0) || ferror(c->out))
-                        return kc_error_set(err, errno ? errno : EIO, "write: %s", strerror(errno));
+                        return kc_cli_write_failed(c);
         }
 }
 

@@ -159,10 +159,8 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         if (e < 0)
                 kc_cli_print_error(c, &err);
         kc_error_done(&err);
-        if (fflush(c->out) != 0) {
-                (void)fprintf(c->err, "error: write: %s\n", strerror(errno));
-                return 1;
-        }
+        if (fflush(c->out) != 0)
+                return kc_cli_write_failed(c);
         return e == 0 ? 0 : 1;
 }
 
