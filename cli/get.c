@@ -378,9 +378,13 @@ static int list_first(
 
 static int watch(struct kc_cli *c, const struct plan *p, struct kc_error *err)
 {
-        if (several_resources(p) || (p->n > 1 && p->v[0].name))
-                return kc_error_set(
-                    err, EINVAL, "watch is only supported on individual resources and resource collections");
+        if (several_resources(p))
+                return kc_error_set(err, EINVAL, "you may only specify a single resource type");
+        if (p->n > 1)
+                return kc_error_set(err, EINVAL,
+                    "watch is only supported on individual resources and resource collections - more than 1 resource "
+                    "was "
+                    "found");
         const struct wanted *w = &p->v[0];
         KC_CLEANUP(tables_done) struct tables t;
         KC_CLEANUP(kc_freep) char *version = NULL;

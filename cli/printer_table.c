@@ -155,8 +155,10 @@ static void add_row(struct kc_tabwriter *w, const struct json_object *columns, c
     const struct kc_table_options *o, const char *event)
 {
         const struct json_object *cells = kc_json_get(row, "cells"), *object = kc_json_get(row, "object");
-        if (event)
-                kc_tabwriter_cell(w, event);
+        if (event) { /* as wide as MODIFIED from the first one on */
+                KC_CLEANUP(kc_freep) char *text = kc_asprintf("%-8s", event);
+                kc_tabwriter_cell(w, text);
+        }
         if (o->with_namespace) {
                 const char *ns = kc_meta_namespace(object);
                 kc_tabwriter_cell(w, ns ? ns : "");

@@ -123,7 +123,7 @@ static void test_an_empty_table_has_no_headers(void **state)
         assert_string_equal(kc_buf_str(&b), "");
         kc_table_add(&w, later, &(struct kc_table_options){0}, &columns, "ADDED");
         kc_tabwriter_flush(&w, &b);
-        assert_string_equal(kc_buf_str(&b), "EVENT   NAME\nADDED   x\n");
+        assert_string_equal(kc_buf_str(&b), "EVENT      NAME\nADDED      x\n");
 }
 
 static void test_runes_count_as_one(void **state)
