@@ -180,14 +180,14 @@ static int one_name(struct kc_cli *c, const char *command, char **args, const ch
 
 static int run_namespace(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        const char *name;
+        const char *name = NULL;
         int e = one_name(c, "create namespace", args, &name, err);
         return e < 0 ? e : send_generated(c, kc_generate_namespace(name), NULL, err);
 }
 
 static int run_service_account(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        const char *name;
+        const char *name = NULL;
         int e = one_name(c, "create serviceaccount", args, &name, err);
         return e < 0 ? e
                      : send_generated(c, kc_generate_service_account(name), "failed to create serviceaccount: ", err);
@@ -215,14 +215,14 @@ static int make_data(struct kc_cli *c, const char *name, bool secret, struct kc_
 
 static int run_config_map(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        const char *name;
+        const char *name = NULL;
         int e = one_name(c, "create configmap", args, &name, err);
         return e < 0 ? e : make_data(c, name, false, err);
 }
 
 static int run_secret(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        const char *name;
+        const char *name = NULL;
         if (!kc_streq(args[0], "generic"))
                 return kc_cli_usage_error(c, "create secret", err, "the type of secret must be generic");
         int e = one_name(c, "create secret generic", args + 1, &name, err);
@@ -235,7 +235,7 @@ static int run_service(struct kc_cli *c, char **args, struct kc_error *err)
                 const char *arg, *type;
         } types[] = {{"clusterip", "ClusterIP"}, {"nodeport", "NodePort"}, {"loadbalancer", "LoadBalancer"}};
         struct json_object *obj;
-        const char *name;
+        const char *name = NULL;
         for (size_t i = 0; i < KC_ARRAY_LEN(types); i++) {
                 if (!kc_streq(args[0], types[i].arg))
                         continue;
