@@ -99,6 +99,7 @@ clusterDNS: [$CLUSTER_DNS]
 clusterDomain: cluster.local
 containerRuntimeEndpoint: unix://$CONTAINERD_SOCK
 staticPodPath: $DATA_DIR/manifests
+podLogsDir: $LOG_DIR/pods
 EOF
     start_daemon kubelet "$BIN_DIR/kubelet" --config="$CONFIG_DIR/kubelet.yaml" \
         --kubeconfig="$CONFIG_DIR/kubelet.kubeconfig" --hostname-override="$NODE_NAME" --node-ip="$NODE_IP" \

@@ -171,6 +171,8 @@ kubec_does_the_same() {
     expect "pods" "$(kubectl get pods -l app=demo -o name | sort)" "$(kubec get pods -l app=demo -o name | sort)"
     kubec scale deployment demo --replicas=2 && until_ok 60 replicas_ready deployment/demo 2
     kubec rollout status deployment/demo || fail "kubec rollout status"
+    # The third one may still be on its way out.
+    until_ok 30 eval '[ "$(kubectl get pods -l app=demo -o name | wc -l)" = 2 ]' || return 1
     kubec logs "$(kubectl get pods -l app=demo -o name | head -n1)" >/dev/null || fail "kubec logs"
     kubec delete deployment demo && until_ok 60 pods_gone app=demo
 }
