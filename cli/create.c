@@ -145,9 +145,9 @@ static int run_replace(struct kc_cli *c, char **args, struct kc_error *err)
 static int send_generated(struct kc_cli *c, struct json_object *take_obj, const char *failed, struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *obj = take_obj;
-        struct kc_resource_map *map;
-        const struct kc_api_resource *res;
-        const char *ns;
+        struct kc_resource_map *map = NULL;
+        const struct kc_api_resource *res = NULL;
+        const char *ns = NULL;
         int e = check(err);
         if (e == 0)
                 e = kc_cli_namespace(c, &ns, err);
@@ -155,7 +155,7 @@ static int send_generated(struct kc_cli *c, struct json_object *take_obj, const 
                 e = kc_cli_map(c, &map, err);
         if (e == 0)
                 e = kc_resource_map_find_kind(map, kc_json_str(obj, "apiVersion"), kc_json_str(obj, "kind"), &res, err);
-        if (e < 0)
+        if (e != 0)
                 return e;
         if (res->namespaced && kc_cli_namespace_given(c))
                 kc_json_set_str(kc_json_get_mut(obj, "metadata"), "namespace", ns);
@@ -206,7 +206,7 @@ static int run_deployment(struct kc_cli *c, char **args, struct kc_error *err)
 
 static int make_data(struct kc_cli *c, const char *name, bool secret, struct kc_error *err)
 {
-        struct json_object *obj;
+        struct json_object *obj = NULL;
         int e = kc_generate_data(name, secret, opt.type, opt.literals, opt.from_files, opt.env_files, &obj, err);
         return e < 0
                    ? e
@@ -234,7 +234,7 @@ static int run_service(struct kc_cli *c, char **args, struct kc_error *err)
         static const struct {
                 const char *arg, *type;
         } types[] = {{"clusterip", "ClusterIP"}, {"nodeport", "NodePort"}, {"loadbalancer", "LoadBalancer"}};
-        struct json_object *obj;
+        struct json_object *obj = NULL;
         const char *name = NULL;
         for (size_t i = 0; i < KC_ARRAY_LEN(types); i++) {
                 if (!kc_streq(args[0], types[i].arg))

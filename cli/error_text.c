@@ -33,11 +33,11 @@ static char *invalid_text(const struct kc_error *err)
                 if (!kc_strv_has(lines, line))
                         kc_strv_push(&lines, line);
         }
-        if (kc_strv_len(lines) == 1)
+        if (lines && !lines[1])
                 kc_buf_addf(&b, ": %s", lines[0]);
         else if (lines)
                 kc_buf_adds(&b, ": ");
-        for (char **l = lines; kc_strv_len(lines) > 1 && *l; l++)
+        for (char **l = lines; l && lines[1] && *l; l++)
                 kc_buf_addf(&b, "\n* %s", *l);
         return kc_buf_take_str(&b);
 }

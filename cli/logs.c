@@ -156,7 +156,7 @@ static int add_pod(struct kc_cli *c, const struct kc_api_resource *pods, const s
 {
         static const size_t order[] = {1, 0, 2}; /* init containers ran first */
         if (!opt.all_containers) {
-                const char *container;
+                const char *container = NULL;
                 int e = choose_container(c, pod, &container, err);
                 if (e == 0)
                         add_source(s, pods, pod, container);
@@ -228,8 +228,8 @@ static int pods_of_workload(struct kc_cli *c, const struct kc_api_resource *pods
 
 static int collect(struct kc_cli *c, char **args, struct sources *s, struct kc_error *err)
 {
-        struct kc_resource_map *map;
-        const struct kc_api_resource *pods;
+        struct kc_resource_map *map = NULL;
+        const struct kc_api_resource *pods = NULL;
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
         int e = kc_cli_map(c, &map, err);
         if (e == 0)

@@ -162,8 +162,8 @@ static int undo_one(struct kc_cli *c, const struct kc_found *f, struct kc_error 
 {
         KC_CLEANUP(kc_revisions_done) struct kc_revisions r = {0};
         KC_CLEANUP(kc_json_freep) struct json_object *patch = NULL;
-        const char *type;
-        int64_t revision;
+        const char *type = NULL;
+        int64_t revision = 0;
         int e = kc_rollout_revisions(c, f, &r, err);
         if (e == 0)
                 e = kc_rollout_undo_patch(f, &r, opt.to_revision, &patch, &type, &revision, err);

@@ -44,8 +44,8 @@ int kc_rollout_revisions(struct kc_cli *c, const struct kc_found *f, struct kc_r
         bool deployment = kc_streq(f->res->kind, "Deployment");
         if (!deployment && !kc_streq(f->res->kind, "DaemonSet") && !kc_streq(f->res->kind, "StatefulSet"))
                 return kc_error_set(err, EINVAL, "no history viewer has been implemented for \"%s\"", f->res->kind);
-        struct kc_resource_map *map;
-        const struct kc_api_resource *res;
+        struct kc_resource_map *map = NULL;
+        const struct kc_api_resource *res = NULL;
         KC_CLEANUP(kc_selector_freep) struct kc_selector *selector = NULL;
         int e = kc_cli_map(c, &map, err);
         if (e == 0)

@@ -100,10 +100,9 @@ int kc_targets_parse(const struct kc_resource_map *map, char *const *args, struc
                 ret->named = true;
                 return 0;
         }
-        KC_CLEANUP(kc_freep) void *storage = NULL;
         struct types types = {0};
         int e = parse_types(map, args[0], &types, err);
-        storage = types.v;
+        KC_CLEANUP(kc_freep) void *storage = types.v; /* freed on every way out */
         if (e < 0)
                 return e;
         ret->named = args[1] != NULL;

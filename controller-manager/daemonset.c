@@ -334,7 +334,7 @@ int kc_ds_apply(struct kc_ds_sync *s, char *const *create, const struct kc_objec
                 kc_strv_push_take(&victim_keys, kc_meta_key(kc_object_json(victims->v[i])));
         kc_expectations_expect_creations(s->c->expectations, s->key, (int)n_create);
         kc_expectations_expect_deletions(s->c->expectations, s->key, victim_keys);
-        for (size_t i = 0; i < n_create; i++) {
+        for (size_t i = 0; create && i < n_create; i++) {
                 if (rc == 0)
                         rc = create_on(s, create[i], err);
                 else

@@ -262,12 +262,8 @@ static void replace_chains(struct kc_ruleset *r, const struct kc_proxy_rules *ol
 
 static bool same_rules(const struct kc_proxy_rules *a, const struct kc_proxy_rules *b)
 {
-        size_t n = kc_strv_len(a->elements);
-        if (n != kc_strv_len(b->elements) || a->n_chains != b->n_chains)
+        if (!kc_strv_equal(a->elements, b->elements) || a->n_chains != b->n_chains)
                 return false;
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(a->elements[i], b->elements[i]) != 0)
-                        return false;
         for (size_t i = 0; i < a->n_chains; i++)
                 if (strcmp(a->chains[i].name, b->chains[i].name) != 0 || !same_chain(&a->chains[i], &b->chains[i]))
                         return false;

@@ -1,4 +1,5 @@
 /* Errors as values: errno, and for API errors what a metav1.Status carries. Any thread. */
+#define KC_ERROR_IMPLEMENTATION
 #include "base/error.h"
 
 #include <errno.h>

@@ -79,3 +79,16 @@ void kc_error_copy(struct kc_error *dst, const struct kc_error *src);
 const char *kc_error_message(const struct kc_error *err);
 /* Frees what err holds and makes it empty. */
 void kc_error_done(struct kc_error *err);
+
+#if defined(__clang_analyzer__) && !defined(KC_ERROR_IMPLEMENTATION)
+/* What the contract says, for an analyzer that sees one source file at a time. */
+static inline int kc_error_negative(int r)
+{
+        if (r >= 0)
+                __builtin_unreachable();
+        return r;
+}
+#define kc_error_set(...) kc_error_negative(kc_error_set(__VA_ARGS__))
+#define kc_error_set_api(...) kc_error_negative(kc_error_set_api(__VA_ARGS__))
+#define kc_error_wrap(...) kc_error_negative(kc_error_wrap(__VA_ARGS__))
+#endif

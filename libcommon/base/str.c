@@ -236,6 +236,14 @@ bool kc_strv_has(char *const *v, const char *s)
         return false;
 }
 
+bool kc_strv_equal(char *const *a, char *const *b)
+{
+        for (; a && b && *a && *b; a++, b++)
+                if (!kc_streq(*a, *b))
+                        return false;
+        return !(a && *a) && !(b && *b);
+}
+
 size_t kc_strv_remove(char **v, const char *s)
 {
         if (!v)

@@ -42,6 +42,8 @@ size_t kc_strv_len(char *const *v);
 bool kc_strv_has(char *const *v, const char *s);
 /* Removes every element equal to s; returns how many. */
 size_t kc_strv_remove(char **v, const char *s);
+/* The same strings in the same order; NULL is the empty list. */
+bool kc_strv_equal(char *const *a, char *const *b);
 char **kc_strv_copy(char *const *v);
 char *kc_strv_join(char *const *v, const char *sep);
 void kc_strv_sort(char **v);

@@ -134,7 +134,7 @@ void kc_daemon_notify(const char *state)
 {
         const char *path = getenv("NOTIFY_SOCKET");
         struct sockaddr_un to = {.sun_family = AF_UNIX};
-        if (kc_str_empty(path) || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(to.sun_path))
+        if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(to.sun_path))
                 return;
         size_t len = strlen(path);
         memcpy(to.sun_path, path, len);

@@ -214,6 +214,7 @@ static void test_strv(void **state)
         assert_true(kc_strv_has(v, "x39"));
         assert_false(kc_strv_has(v, "x40"));
         KC_CLEANUP(kc_strv_freep) char **copy = kc_strv_copy(v);
+        assert_true(kc_strv_equal(v, copy));
         for (int i = 0; i < 40; i++) {
                 KC_CLEANUP(kc_freep) char *s = kc_asprintf("x%d", i);
                 assert_int_equal(kc_strv_remove(v, s), 1);
@@ -222,6 +223,7 @@ static void test_strv(void **state)
                 kc_strv_push(&v, "b");
         kc_strv_push_take(&copy, kc_strdup("end"));
         assert_int_equal(kc_strv_len(copy), 45);
+        assert_false(kc_strv_equal(v, copy));
         KC_CLEANUP(kc_freep) char *joined = kc_strv_join(v, ",");
         assert_string_equal(joined, "a,b,,c,b,b,b,b,b,b,b,b,b,b");
         kc_strv_sort_uniq(v);
@@ -247,6 +249,9 @@ static void test_strv_empty(void **state)
         KC_CLEANUP(kc_strv_freep) char **one = NULL;
         kc_strv_push(&one, "a");
         assert_int_equal(kc_strv_len(one), 1);
+        assert_true(kc_strv_equal(NULL, v));
+        assert_false(kc_strv_equal(NULL, one));
+        assert_false(kc_strv_equal(one, v));
 }
 
 struct item {
