@@ -32,6 +32,7 @@ void kc_cluster_init(struct kc_cluster *c)
         c->row_by_name = kc_map_new(NULL);
         c->pods = kc_map_new(placed_free);
         c->images = kc_map_new(kc_free);
+        kc_nominator_init(&c->nominated);
 }
 
 void kc_cluster_done(struct kc_cluster *c)
@@ -52,6 +53,7 @@ void kc_cluster_done(struct kc_cluster *c)
         kc_map_free(c->row_by_name);
         kc_map_free(c->pods);
         kc_map_free(c->images);
+        kc_nominator_done(&c->nominated);
 }
 
 int kc_cluster_row(const struct kc_cluster *c, const char *name)
@@ -219,7 +221,7 @@ void kc_cluster_remove_node(struct kc_cluster *c, const char *name)
                 drop_row(c, (size_t)row);
 }
 
-void kc_cluster_account(struct kc_cluster *c, size_t row, const struct kc_pod_info *p, int sign)
+static void account(struct kc_cluster *c, size_t row, const struct kc_pod_info *p, int sign)
 {
         for (int r = 0; r < kc_resource_count(); r++)
                 c->used[r][row] += sign * p->req[r];
@@ -227,16 +229,33 @@ void kc_cluster_account(struct kc_cluster *c, size_t row, const struct kc_pod_in
         c->nonzero_memory[row] += sign * p->nonzero_memory;
 }
 
+void kc_cluster_try_add(struct kc_cluster *c, size_t row, struct kc_pod_info *p)
+{
+        struct kc_sched_node *n = &c->nodes[row];
+
+        n->pods = kc_reallocarray(n->pods, n->n_pods + 1, sizeof(*n->pods));
+        n->pods[n->n_pods++] = p;
+        account(c, row, p, 1);
+}
+
+void kc_cluster_try_remove(struct kc_cluster *c, size_t row, struct kc_pod_info *p)
+{
+        struct kc_sched_node *n = &c->nodes[row];
+
+        for (size_t i = 0; i < n->n_pods; i++)
+                if (n->pods[i] == p) {
+                        n->pods[i] = n->pods[--n->n_pods];
+                        break;
+                }
+        account(c, row, p, -1);
+}
+
 static void place(struct kc_cluster *c, struct kc_pod_info *info, const char *node, bool assumed)
 {
-        size_t row = row_for(c, node);
-        struct kc_sched_node *n = &c->nodes[row];
         struct placed *pl = KC_NEW(struct placed);
 
         *pl = (struct placed){.info = info, .node = kc_strdup(node), .assumed = assumed};
-        n->pods = kc_reallocarray(n->pods, n->n_pods + 1, sizeof(*n->pods));
-        n->pods[n->n_pods++] = info;
-        kc_cluster_account(c, row, info, 1);
+        kc_cluster_try_add(c, row_for(c, node), info);
         kc_map_set(c->pods, info->key, pl);
 }
 
@@ -247,12 +266,7 @@ bool kc_cluster_remove_pod(struct kc_cluster *c, const char *key)
                 return false;
         int row = kc_cluster_row(c, pl->node);
         struct kc_sched_node *n = &c->nodes[row];
-        for (size_t i = 0; i < n->n_pods; i++)
-                if (n->pods[i] == pl->info) {
-                        n->pods[i] = n->pods[--n->n_pods];
-                        break;
-                }
-        kc_cluster_account(c, (size_t)row, pl->info, -1);
+        kc_cluster_try_remove(c, (size_t)row, pl->info);
         if (!n->obj && n->n_pods == 0)
                 drop_row(c, (size_t)row);
         (void)kc_map_remove(c->pods, key); /* it is there */

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "base/map.h"
-#include "scheduler/pod_info.h"
+#include "scheduler/nominator.h"
 
 struct kc_sched_node {
         struct kc_object *obj; /* NULL: pods were seen before the node; such rows are never feasible */
@@ -28,6 +28,7 @@ struct kc_cluster {
         struct kc_map *row_by_name; /* name -> (row + 1) as a pointer */
         struct kc_map *pods;        /* pod key -> struct placed * */
         struct kc_map *images;      /* image name -> struct image * : on how many nodes, how large */
+        struct kc_nominator nominated;
 };
 
 void kc_cluster_init(struct kc_cluster *c);
@@ -49,8 +50,10 @@ void kc_cluster_assume(struct kc_cluster *c, struct kc_pod_info *take_pod, size_
 void kc_cluster_forget(struct kc_cluster *c, const char *key);
 bool kc_cluster_is_assumed(const struct kc_cluster *c, const char *key);
 
-/* For trying out: accounts for or removes a pod on a row without recording it. */
-void kc_cluster_account(struct kc_cluster *c, size_t row, const struct kc_pod_info *p, int sign);
+/* For trying out: puts a pod on a row or takes it off without recording it. What was taken off must be put back, and
+ * the other way round, before anything else is done with the cluster; the order of the row's pods may change. */
+void kc_cluster_try_add(struct kc_cluster *c, size_t row, struct kc_pod_info *p);
+void kc_cluster_try_remove(struct kc_cluster *c, size_t row, struct kc_pod_info *p);
 
 /* Size of an image on that node (0: not there) and on how many nodes it is. */
 int64_t kc_cluster_image(const struct kc_cluster *c, size_t row, const char *name, size_t *ret_nodes);

@@ -18,10 +18,11 @@ struct kc_reasons {
 };
 
 struct kc_cycle {
-        const struct kc_cluster *cluster;
+        struct kc_cluster *cluster; /* plugins only read it */
         const struct kc_pod_info *pod;
         const struct json_object *spec; /* of the pod */
         struct kc_map *strings;         /* keeps made reasons until the cycle ends */
+        bool *skipped;                  /* for each of kc_plugins: it has nothing to say */
 };
 
 struct kc_plugin {

@@ -16,7 +16,8 @@ enum {
         KC_EVENT_NODE_ALLOCATABLE = 1 << 1,
         KC_EVENT_NODE_LABEL = 1 << 2,
         KC_EVENT_NODE_TAINT = 1 << 3,
-        KC_EVENT_POD_GONE = 1 << 4, /* an assigned pod was deleted, ended or shrank */
+        KC_EVENT_POD_GONE = 1 << 4,  /* an assigned pod was deleted, ended or shrank */
+        KC_EVENT_PREEMPTED = 1 << 5, /* a preemption has been carried out */
         KC_EVENT_ALL = ~0U,
 };
 

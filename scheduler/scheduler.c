@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/metrics.h"
-#include "scheduler/decide.h"
+#include "scheduler/preempt_apply.h"
 #include "scheduler/queue.h"
 
 enum { DECISIONS_AT_A_TIME = 32 }; /* before other events of the loop get their turn */
@@ -19,7 +19,8 @@ struct kc_scheduler {
         struct kc_timer *timer;
         size_t next_row;
         bool started, posted;
-        struct kc_metric *attempts, *attempt_seconds, *e2e, *pending;
+        struct kc_map *preempting; /* keys of pods whose preemption is being carried out */
+        struct kc_metric *attempts, *attempt_seconds, *e2e, *pending, *preemptions, *victims;
 };
 
 /* A decision on its way to the API server. */
@@ -27,6 +28,7 @@ struct binding {
         struct kc_scheduler *s;
         struct kc_object *pod;
         char *key, *node, *message; /* message: why it failed, for the condition */
+        struct kc_preemption preemption;
         int attempts;
         kc_mono added, started;
         bool ok;
@@ -62,20 +64,34 @@ static bool is_assigned(const struct json_object *pod)
 
 static void pod_gone(struct kc_scheduler *s, const char *key)
 {
+        bool nominated = kc_nominator_remove(&s->cluster.nominated, key);
         kc_sched_queue_remove(s->queue, key);
-        if (kc_cluster_remove_pod(&s->cluster, key)) {
+        if (kc_cluster_remove_pod(&s->cluster, key) || nominated) {
                 kc_sched_queue_wake(s->queue, KC_EVENT_POD_GONE);
                 wake_up(s);
         }
 }
 
-static void on_pod(struct kc_scheduler *s, struct kc_object *o)
+/* A nomination that we decided is older than what the informer shows unless it shows a change. */
+static void update_nomination(struct kc_scheduler *s, const struct kc_object *old, struct kc_object *o, const char *key)
+{
+        const char *was = old ? kc_json_str_at(kc_object_json(old), "status.nominatedNodeName") : NULL;
+        const char *is = kc_json_str_at(kc_object_json(o), "status.nominatedNodeName");
+
+        if (kc_str_empty(was) && kc_str_empty(is))
+                is = kc_nominator_node(&s->cluster.nominated, key);
+        KC_CLEANUP(kc_freep) char *node = kc_strdup(is ? is : "");
+        kc_nominator_set(&s->cluster.nominated, o, node);
+}
+
+static void on_pod(struct kc_scheduler *s, const struct kc_object *old, struct kc_object *o)
 {
         const struct json_object *pod = kc_object_json(o);
         KC_CLEANUP(kc_freep) char *key = kc_meta_key(pod);
 
         if (is_assigned(pod)) {
                 kc_sched_queue_remove(s->queue, key);
+                (void)kc_nominator_remove(&s->cluster.nominated, key); /* it need not be there */
                 if (kc_pod_is_terminal(pod))
                         pod_gone(s, key);
                 else
@@ -86,9 +102,10 @@ static void on_pod(struct kc_scheduler *s, struct kc_object *o)
         if (kc_cluster_is_assumed(&s->cluster, key))
                 return;
         if (!is_ours(s, pod)) {
-                kc_sched_queue_remove(s->queue, key);
+                pod_gone(s, key);
                 return;
         }
+        update_nomination(s, old, o, key);
         kc_sched_queue_set(s->queue, kc_pod_info_new(o));
         wake_up(s);
 }
@@ -96,7 +113,7 @@ static void on_pod(struct kc_scheduler *s, struct kc_object *o)
 static void on_pod_add(struct kc_object *o, bool initial, void *arg)
 {
         (void)initial;
-        on_pod(arg, o);
+        on_pod(arg, NULL, o);
 }
 
 static void on_pod_update(struct kc_object *old, struct kc_object *o, void *arg)
@@ -105,8 +122,9 @@ static void on_pod_update(struct kc_object *old, struct kc_object *o, void *arg)
         if (!kc_streq(kc_object_uid(old), kc_object_uid(o))) {
                 KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(old));
                 pod_gone(arg, key);
+                old = NULL;
         }
-        on_pod(arg, o);
+        on_pod(arg, old, o);
 }
 
 static void on_pod_delete(struct kc_object *o, void *arg)
@@ -150,6 +168,7 @@ static void binding_free(struct binding *b)
         kc_free(b->key);
         kc_free(b->node);
         kc_free(b->message);
+        kc_preemption_done(&b->preemption);
         kc_free(b);
 }
 
@@ -220,37 +239,64 @@ static void bind_pod(void *arg)
 
 static void failure_reported(void *arg)
 {
-        binding_free(arg);
+        struct binding *b = arg;
+        struct kc_scheduler *s = b->s;
+
+        if (kc_map_remove(s->preempting, b->key)) {
+                kc_sched_queue_wake(s->queue, KC_EVENT_PREEMPTED);
+                wake_up(s);
+        }
+        binding_free(b);
 }
 
-/* The event, and the PodScheduled condition unless it says the same already. */
+/* The parts of the status that say why: the PodScheduled condition unless it says the same already, and where the pod
+ * is to go once its victims have left. NULL: nothing is new. */
+static struct json_object *failure_patch(const struct binding *b)
+{
+        const struct json_object *status = kc_json_get(kc_object_json(b->pod), "status");
+        const struct json_object *have = kc_condition_get(status, "PodScheduled");
+        const char *nominated = kc_json_str(status, "nominatedNodeName");
+        bool was_false = kc_streq(kc_json_str(have, "status"), "False");
+        struct json_object *patch = kc_json_build("{'metadata':{'uid':%s},'status':{}}", kc_object_uid(b->pod));
+        struct json_object *new = kc_json_get_mut(patch, "status");
+        char now[KC_TIME_LEN];
+
+        if (!was_false || !kc_streq(kc_json_str(have, "reason"), "Unschedulable") ||
+            !kc_streq(kc_json_str(have, "message"), b->message))
+                kc_json_set(new, "conditions",
+                    kc_json_build("[{'type':'PodScheduled','status':'False','reason':'Unschedulable','message':%s,"
+                                  "'lastProbeTime':null,'lastTransitionTime':%s}]",
+                        b->message,
+                        was_false ? kc_json_str(have, "lastTransitionTime") : kc_time_format(kc_clock_now(NULL), now)));
+        if (b->preemption.node && !kc_streq(nominated, b->preemption.node))
+                kc_json_set_str(new, "nominatedNodeName", b->preemption.node);
+        else if (b->preemption.clear && !kc_str_empty(nominated))
+                kc_json_set(new, "nominatedNodeName", NULL);
+        if (kc_json_n_keys(new) == 0) {
+                kc_json_free(patch);
+                return NULL;
+        }
+        return patch;
+}
+
+/* The event, the status, and what a preemption takes. */
 static void report_failure(void *arg)
 {
         struct binding *b = arg;
         struct kc_scheduler *s = b->s;
         const struct json_object *pod = kc_object_json(b->pod);
-        const struct json_object *have = kc_condition_get(kc_json_get(pod, "status"), "PodScheduled");
+        KC_CLEANUP(kc_json_freep) struct json_object *patch = failure_patch(b);
         struct kc_error err = KC_ERROR_INIT;
-        char now[KC_TIME_LEN];
 
         kc_recorder_event(s->recorder, &KC_PODS, pod, "Warning", "FailedScheduling", "%s", b->message);
-        if (!have || !kc_streq(kc_json_str(have, "status"), "False") ||
-            !kc_streq(kc_json_str(have, "reason"), "Unschedulable") ||
-            !kc_streq(kc_json_str(have, "message"), b->message)) {
-                const char *since = have && kc_streq(kc_json_str(have, "status"), "False")
-                                        ? kc_json_str(have, "lastTransitionTime")
-                                        : kc_time_format(kc_clock_now(NULL), now);
-                KC_CLEANUP(kc_json_freep)
-                struct json_object *patch = kc_json_build(
-                    "{'metadata':{'uid':%s},'status':{'conditions':[{'type':'PodScheduled','status':'False',"
-                    "'reason':'Unschedulable','message':%s,'lastProbeTime':null,'lastTransitionTime':%s}]}}",
-                    kc_object_uid(b->pod), b->message, since);
-                if (kc_rest_patch(s->opts.rest, &KC_PODS, kc_object_namespace(b->pod), kc_object_name(b->pod), "status",
-                        KC_PATCH_STRATEGIC, patch, NULL, &err) < 0 &&
-                    !kc_error_is(&err, KC_REASON_NOT_FOUND))
-                        kc_log_error(&err, "Cannot write why a pod is not scheduled, ignoring", "pod", b->key);
-        }
+        if (patch &&
+            kc_rest_patch(s->opts.rest, &KC_PODS, kc_object_namespace(b->pod), kc_object_name(b->pod), "status",
+                KC_PATCH_STRATEGIC, patch, NULL, &err) < 0 &&
+            !kc_error_is(&err, KC_REASON_NOT_FOUND))
+                kc_log_error(&err, "Cannot write why a pod is not scheduled, ignoring", "pod", b->key);
         kc_error_done(&err);
+        if (b->preemption.node)
+                kc_preempt_apply(s->opts.rest, s->recorder, pod, &b->preemption);
         kc_loop_post(s->opts.loop, failure_reported, b);
 }
 
@@ -273,6 +319,7 @@ static void decided(struct kc_scheduler *s, struct kc_queued_pod *p, const struc
         struct binding *b = binding_new(s, p, started);
 
         b->node = kc_strdup(s->cluster.names[d->row]);
+        (void)kc_nominator_remove(&s->cluster.nominated, b->key); /* it need not be there */
         kc_cluster_assume(&s->cluster, KC_TAKE(p->info), (size_t)d->row);
         kc_sched_queue_done(s->queue, p);
         kc_log_v(3, "Assigned a pod", "pod", b->key, "node", b->node, "evaluatedNodes",
@@ -283,18 +330,47 @@ static void decided(struct kc_scheduler *s, struct kc_queued_pod *p, const struc
         }
 }
 
+/* PostFilter: makes room by removing pods of lower priority, or says why that does not help. */
+static void try_preemption(
+    struct kc_scheduler *s, const struct kc_queued_pod *p, struct kc_decision *d, struct kc_preemption *ret)
+{
+        const struct kc_objects budgets = {0};
+
+        if (d->n_evaluated == 0)
+                return; /* no nodes: upstream does not come to PostFilter */
+        kc_preempt(&s->cluster, p->info, d, &budgets, ret);
+        kc_metric_add(s->preemptions, 1, NULL);
+        if (ret->node) {
+                kc_metric_observe(s->victims, (double)ret->victims.n, NULL);
+                kc_nominator_set(&s->cluster.nominated, p->info->obj, ret->node);
+                for (size_t i = 0; i < ret->yield.n; i++) {
+                        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(ret->yield.v[i]));
+                        (void)kc_nominator_remove(&s->cluster.nominated, key); /* it is there: the decision found it */
+                }
+                return;
+        }
+        if (ret->clear)
+                (void)kc_nominator_remove(&s->cluster.nominated, p->info->key); /* it need not be there */
+        char *with_tail = kc_asprintf("%s %s", d->message, ret->message);
+        kc_free(d->message);
+        d->message = with_tail;
+}
+
 static void undecided(struct kc_scheduler *s, struct kc_queued_pod *p, struct kc_decision *d, kc_mono started)
 {
         struct binding *b = binding_new(s, p, started);
 
+        try_preemption(s, p, d, &b->preemption);
         b->message = KC_TAKE(d->message);
         kc_log_v(2, "No node fits a pod", "pod", b->key, "why", b->message);
         kc_metric_add(s->attempts, 1, KC_LABELS("unschedulable", s->profile));
         kc_metric_observe(s->attempt_seconds, (double)(kc_clock_mono(NULL) - started) / (double)KC_SEC,
             KC_LABELS("unschedulable", s->profile));
         kc_sched_queue_requeue(s->queue, p, d->wakes, false);
+        if (b->preemption.node)
+                kc_map_set(s->preempting, b->key, s);
         if (kc_pool_submit(s->opts.pool, report_failure, b) < 0)
-                binding_free(b); /* the next attempt reports it */
+                failure_reported(b); /* the next attempt reports it */
 }
 
 static void schedule_one(struct kc_scheduler *s, struct kc_queued_pod *p)
@@ -302,6 +378,11 @@ static void schedule_one(struct kc_scheduler *s, struct kc_queued_pod *p)
         struct kc_decision d;
         kc_mono started = kc_clock_mono(NULL);
 
+        if (kc_map_has(s->preempting, p->info->key)) {
+                p->attempts--; /* it was none */
+                kc_sched_queue_requeue(s->queue, p, KC_EVENT_PREEMPTED, false);
+                return;
+        }
         kc_decide(&s->cluster, p->info, s->opts.percentage_of_nodes_to_score, &s->next_row, &d);
         if (d.row >= 0)
                 decided(s, p, &d, started);
@@ -349,6 +430,7 @@ static void make_metrics(struct kc_scheduler *s)
             0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384};
         static const double long_seconds[] = {0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48,
             40.96, 81.92, 163.84, 327.68, 655.36, 1310.72, 2621.44, 5242.88};
+        static const double victims[] = {1, 2, 4, 8, 16, 32, 64};
 
         s->attempts = kc_metric_counter(
             "scheduler_schedule_attempts_total", "Number of attempts to schedule pods, by the result", result_profile);
@@ -357,6 +439,10 @@ static void make_metrics(struct kc_scheduler *s)
         s->e2e = kc_metric_histogram("scheduler_pod_scheduling_sli_duration_seconds",
             "E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue", attempts,
             long_seconds, KC_ARRAY_LEN(long_seconds));
+        s->preemptions = kc_metric_counter(
+            "scheduler_preemption_attempts_total", "Total preemption attempts in the cluster till now", NULL);
+        s->victims = kc_metric_histogram("scheduler_preemption_victims", "Number of selected preemption victims", NULL,
+            victims, KC_ARRAY_LEN(victims));
         s->pending = kc_metric_gauge("scheduler_pending_pods", "Number of pending pods, by the queue type", queue);
 }
 
@@ -368,6 +454,7 @@ struct kc_scheduler *kc_scheduler_new(const struct kc_scheduler_opts *o)
         s->profile = kc_strdup(o->profile ? o->profile : "default-scheduler");
         kc_cluster_init(&s->cluster);
         s->queue = kc_sched_queue_new(NULL);
+        s->preempting = kc_map_new(NULL);
         s->recorder = kc_recorder_new(o->rest, o->pool, s->profile, NULL);
         s->timer = kc_timer_new(o->loop, on_timer, s);
         make_metrics(s);
@@ -397,6 +484,7 @@ void kc_scheduler_free(struct kc_scheduler *s)
         kc_recorder_free(s->recorder);
         kc_sched_queue_free(s->queue);
         kc_cluster_done(&s->cluster);
+        kc_map_free(s->preempting);
         kc_free(s->profile);
         kc_free(s);
 }

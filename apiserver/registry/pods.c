@@ -160,6 +160,7 @@ static int bind(struct kc_registry_ctx *c, const struct kc_object *current, stru
         merge_meta(pod, "labels", kc_json_at(binding, "metadata.labels"));
         struct json_object *status = kc_json_ensure_obj(pod, "status");
         (void)kc_condition_set(status, "PodScheduled", "True", NULL, NULL, c->now);
+        kc_json_del(status, "nominatedNodeName"); /* wherever the pod is bound to */
         const char *rv = kc_meta_resource_version(binding);
         if (!kc_str_empty(rv))
                 kc_json_set_str(kc_json_get_mut(pod, "metadata"), "resourceVersion", rv);
