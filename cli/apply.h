@@ -1,7 +1,7 @@
 /* Client-side apply: what is sent, without the sending. */
 #pragma once
 
-#include "cli/resource_map.h"
+#include "client/resource_map.h"
 
 #define KC_LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "cli/resource_map.h"
+#include "client/resource_map.h"
 #include "client/rest.h"
 #include "daemon/flags.h"
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "cli/resource_map.h"
+#include "client/resource_map.h"
 #include "json/json.h"
 
 /* Columns aligned as by kubectl's tabwriter: at least 3 spaces apart, at least 6 wide; the last one is not padded.

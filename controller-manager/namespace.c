@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "client/resource_map.h"
 #include "controller-manager/options.h"
 #include "controller-manager/table.h"
 
@@ -34,22 +35,6 @@ static void on_update(struct kc_object *old, struct kc_object *o, void *arg)
 {
         (void)old;
         on_add(o, false, arg);
-}
-
-static int get_json(struct namespaces *c, const char *path, struct json_object **ret, struct kc_error *err)
-{
-        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = NULL;
-        int rc = kc_rest_raw(c->rest, "GET", path, NULL, "application/json", NULL, &body, err);
-        return rc < 0 ? rc : kc_json_parse(kc_bytes_data(body), kc_bytes_len(body), NULL, ret, err);
-}
-
-static bool has_verb(const struct json_object *resource, const char *verb)
-{
-        const struct json_object *verbs = kc_json_get(resource, "verbs");
-        for (size_t i = 0; i < kc_json_len(verbs); i++)
-                if (kc_streq(kc_json_as_str(kc_json_idx(verbs, i)), verb))
-                        return true;
-        return false;
 }
 
 static int count_finalizers(const struct json_object *items, struct emptying *e)
@@ -97,53 +82,33 @@ static int empty_kind(struct namespaces *c, const char *ns, const struct kc_gvr 
         return count_finalizers(items, e);
 }
 
-static void empty_group(
-    struct namespaces *c, const char *ns, const char *group, const char *version, struct emptying *e)
+/* Events of both groups are the same objects. */
+static bool is_emptied(const struct kc_api_resource *r)
 {
-        KC_CLEANUP(kc_freep)
-        char *path = *group ? kc_asprintf("/apis/%s/%s", group, version) : kc_asprintf("/api/%s", version);
-        KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
-        struct kc_error err = KC_ERROR_INIT;
-
-        if (get_json(c, path, &list, &err) < 0 && !e->discovery_failure)
-                e->discovery_failure =
-                    kc_asprintf("Discovery failed for some groups, 1 failing: unable to retrieve the "
-                                "complete list of server APIs: %s/%s: %s",
-                        group, version, kc_error_message(&err));
-        kc_error_done(&err);
-        const struct json_object *resources = kc_json_get(list, "resources");
-        for (size_t i = 0; i < kc_json_len(resources); i++) {
-                const struct json_object *r = kc_json_idx(resources, i);
-                const char *name = kc_json_str(r, "name");
-                /* Events of both groups are the same objects. */
-                if (!name || strchr(name, '/') || !kc_json_bool(r, "namespaced", false) || !has_verb(r, "list") ||
-                    !has_verb(r, "delete") || (*group && strcmp(name, "events") == 0))
-                        continue;
-                struct kc_gvr g = {.group = group,
-                    .version = version,
-                    .resource = name,
-                    .kind = kc_json_str(r, "kind"),
-                    .namespaced = true};
-                if (empty_kind(c, ns, &g, has_verb(r, "deletecollection"), e, &err) < 0)
-                        kc_strv_pushf(&e->failures, "%s.%s: %s", name, group, kc_error_message(&err));
-                kc_error_done(&err);
-        }
+        return r->preferred && r->namespaced && kc_api_resource_has_verb(r, "list") &&
+               kc_api_resource_has_verb(r, "delete") && !(*r->group && kc_streq(r->resource, "events"));
 }
 
 static int empty_namespace(struct namespaces *c, const char *ns, struct emptying *e, struct kc_error *err)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *groups = NULL;
-        int rc = get_json(c, "/apis", &groups, err);
+        KC_CLEANUP(kc_resource_map_freep) struct kc_resource_map *map = NULL;
+        int rc = kc_resource_map_fetch(c->rest, &map, err);
 
         if (rc < 0)
                 return rc;
-        empty_group(c, ns, "", "v1", e);
-        const struct json_object *list = kc_json_get(groups, "groups");
-        for (size_t i = 0; i < kc_json_len(list); i++) {
-                const struct json_object *g = kc_json_idx(list, i);
-                const char *name = kc_json_str(g, "name"), *version = kc_json_str_at(g, "preferredVersion.version");
-                if (name && version)
-                        empty_group(c, ns, name, version, e);
+        if (map->stale)
+                e->discovery_failure =
+                    kc_asprintf("Discovery failed for some groups, %zu failing: unable to retrieve "
+                                "the complete list of server APIs: %s: stale GroupVersion discovery: %s",
+                        kc_strv_len(map->stale), map->stale[0], map->stale[0]);
+        for (size_t i = 0; i < map->n; i++) {
+                const struct kc_api_resource *r = &map->v[i];
+                struct kc_gvr g = kc_api_resource_gvr(r);
+                struct kc_error failure = KC_ERROR_INIT;
+                if (is_emptied(r) &&
+                    empty_kind(c, ns, &g, kc_api_resource_has_verb(r, "deletecollection"), e, &failure) < 0)
+                        kc_strv_pushf(&e->failures, "%s.%s: %s", r->resource, r->group, kc_error_message(&failure));
+                kc_error_done(&failure);
         }
         return 0;
 }

@@ -21,6 +21,7 @@ struct kc_informer {
         struct kc_gvr gvr;
         char *ns, *label_selector, *field_selector;
         void (*transform)(struct json_object *tree);
+        bool metadata_only;
         struct kc_store *store;
         struct kc_reflector *reflector; /* NULL until started */
         struct handler *handlers;
@@ -88,28 +89,60 @@ struct kc_informer *kc_informers_get(struct kc_informers *f, const struct kc_gvr
         return kc_informers_get_filtered(f, g, NULL, NULL, NULL);
 }
 
-struct kc_informer *kc_informers_get_filtered(struct kc_informers *f, const struct kc_gvr *g, const char *ns,
-    const char *label_selector, const char *field_selector)
+static struct kc_informer *find(struct kc_informers *f, const char *key)
 {
-        KC_CLEANUP(kc_freep) char *path = kc_gvr_path(g, ns, NULL, NULL);
-        KC_CLEANUP(kc_freep)
-        char *key =
-            kc_asprintf("%s?%s&%s", path, label_selector ? label_selector : "", field_selector ? field_selector : "");
         KC_LIST_FOREACH(&f->all, i, struct kc_informer, node)
         {
                 if (kc_streq(i->key, key))
                         return i;
         }
+        return NULL;
+}
+
+static struct kc_informer *add(struct kc_informers *f, const struct kc_gvr *g, const char *key)
+{
         struct kc_informer *i = KC_NEW(struct kc_informer);
         i->factory = f;
-        i->key = KC_TAKE(key);
+        i->key = kc_strdup(key);
         i->gvr = *g;
-        i->ns = kc_strdup(ns);
-        i->label_selector = kc_strdup(label_selector);
-        i->field_selector = kc_strdup(field_selector);
         i->store = kc_store_new();
         atomic_init(&i->synced, false);
         kc_list_push_back(&f->all, &i->node);
+        return i;
+}
+
+static char *informer_key(const char *path, const char *label_selector, const char *field_selector)
+{
+        return kc_asprintf(
+            "%s?%s&%s", path, label_selector ? label_selector : "", field_selector ? field_selector : "");
+}
+
+struct kc_informer *kc_informers_get_filtered(struct kc_informers *f, const struct kc_gvr *g, const char *ns,
+    const char *label_selector, const char *field_selector)
+{
+        KC_CLEANUP(kc_freep) char *path = kc_gvr_path(g, ns, NULL, NULL);
+        KC_CLEANUP(kc_freep) char *key = informer_key(path, label_selector, field_selector);
+        struct kc_informer *i = find(f, key);
+        if (i)
+                return i;
+        i = add(f, g, key);
+        i->ns = kc_strdup(ns);
+        i->label_selector = kc_strdup(label_selector);
+        i->field_selector = kc_strdup(field_selector);
+        return i;
+}
+
+struct kc_informer *kc_informers_get_metadata(struct kc_informers *f, const struct kc_gvr *g)
+{
+        KC_CLEANUP(kc_freep) char *path = kc_gvr_path(g, NULL, NULL, NULL);
+        KC_CLEANUP(kc_freep) char *whole = informer_key(path, NULL, NULL), *key = kc_asprintf("%s#metadata", path);
+        struct kc_informer *i = find(f, whole);
+        if (!i)
+                i = find(f, key);
+        if (i)
+                return i;
+        i = add(f, g, key);
+        i->metadata_only = true;
         return i;
 }
 
@@ -254,6 +287,7 @@ void kc_informers_start(struct kc_informers *f)
                     .label_selector = i->label_selector,
                     .field_selector = i->field_selector,
                     .transform = i->transform,
+                    .metadata_only = i->metadata_only,
                     .cbs = {.replace = on_replace, .set = on_set, .remove = on_remove},
                     .arg = i};
                 i->reflector = kc_reflector_new(f->rest, &o);

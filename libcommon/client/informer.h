@@ -24,6 +24,9 @@ struct kc_informer *kc_informers_get(struct kc_informers *f, const struct kc_gvr
 /* A separate one restricted to a namespace (NULL: all) and selectors (NULL: none), e.g. "spec.nodeName=n1". */
 struct kc_informer *kc_informers_get_filtered(struct kc_informers *f, const struct kc_gvr *g, const char *ns,
     const char *label_selector, const char *field_selector);
+/* For who needs no more than metadata: the shared informer of the resource if there is one, else one that receives
+ * PartialObjectMetadata. */
+struct kc_informer *kc_informers_get_metadata(struct kc_informers *f, const struct kc_gvr *g);
 /* Optional, before start: changes an object before it is stored, to drop what is not needed (managedFields are always
  * dropped). Returns the tree to keep. */
 void kc_informer_set_transform(struct kc_informer *i, void (*transform)(struct json_object *tree));

@@ -27,6 +27,8 @@ struct kc_reflector_times kc_reflector_times = {
     .watch_seconds = 300,
 };
 
+#define AS_METADATA(kind) "application/json;as=" kind ";g=meta.k8s.io;v=v1,application/json"
+
 static const struct kc_json_limits limits = {.max_bytes = MAX_LIST_PAGE, .max_depth = 128, .max_nodes = 64 << 20};
 
 enum state { IDLE, STREAM_LIST, PAGE_LIST, WATCH, WAIT };
@@ -48,6 +50,7 @@ struct kc_reflector {
         struct kc_gvr gvr;
         char *path, *api_version, *selectors; /* selectors: "&labelSelector=..." or "" */
         void (*transform)(struct json_object *tree);
+        bool metadata_only;
         struct kc_reflector_cbs cbs;
         void *arg;
 
@@ -451,6 +454,13 @@ static char *make_url(struct kc_reflector *r)
         return kc_asprintf("%s?limit=%d%s%s", r->path, PAGE_SIZE, cached ? "&resourceVersion=0" : "", r->selectors);
 }
 
+static const char *accepted(const struct kc_reflector *r)
+{
+        if (!r->metadata_only)
+                return NULL;
+        return r->state == PAGE_LIST ? AS_METADATA("PartialObjectMetadataList") : AS_METADATA("PartialObjectMetadata");
+}
+
 static void run(struct kc_reflector *r, enum state next)
 {
         static const struct kc_rest_stream_cbs cbs = {.on_open = on_open, .on_data = on_data, .on_end = on_end};
@@ -463,7 +473,7 @@ static void run(struct kc_reflector *r, enum state next)
         struct exchange *x = KC_NEW(struct exchange);
         x->owner = r;
         struct kc_error err = KC_ERROR_INIT;
-        if (kc_rest_stream(r->rest, url, NULL, &cbs, x, &x->call, &err) < 0) {
+        if (kc_rest_stream(r->rest, url, accepted(r), &cbs, x, &x->call, &err) < 0) {
                 exchange_free(x);
                 if (err.errnum == ECANCELED) {
                         r->state = IDLE;
@@ -513,6 +523,7 @@ struct kc_reflector *kc_reflector_new(struct kc_rest *rest, const struct kc_refl
         r->api_version = kc_gvr_api_version(o->gvr);
         r->selectors = selectors_query(o);
         r->transform = o->transform;
+        r->metadata_only = o->metadata_only;
         r->cbs = o->cbs;
         r->arg = o->arg;
         r->timer = kc_timer_new(kc_rest_loop(rest), on_timer, r);

@@ -27,6 +27,7 @@ struct kc_reflector_opts {
         const struct kc_gvr *gvr;
         const char *ns, *label_selector, *field_selector; /* NULL: all */
         void (*transform)(struct json_object *tree);      /* may be NULL */
+        bool metadata_only;                               /* objects come as PartialObjectMetadata of meta.k8s.io/v1 */
         struct kc_reflector_cbs cbs;
         void *arg;
 };

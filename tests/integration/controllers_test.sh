@@ -340,6 +340,18 @@ rolled_out deployment/web
 is "nothing new" 3 "$(count rs app=web)"
 kubectl delete deployment web >/dev/null
 must "a chain of owners" 15 count_is rs,pods app=web 0
+# Kinds that no other controller reads: what there is to watch comes from discovery.
+kubectl create role owner --verb=get --resource=pods >/dev/null
+owner=$(path role owner '{.metadata.uid}')
+for kind in v1/ConfigMap coordination.k8s.io/v1/Lease; do
+    kubectl create -f - >/dev/null <<OWNED
+{"apiVersion":"${kind%/*}","kind":"${kind##*/}","metadata":{"name":"owned","ownerReferences":[
+ {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","name":"owner","uid":"$owner"}]}}
+OWNED
+done
+kubectl delete role owner >/dev/null
+must "a ConfigMap of a Role" 10 gone configmap owned
+must "a Lease of a Role" 10 gone lease owned
 
 echo "--- a namespace with content and a finalizer"
 kubectl create namespace doomed >/dev/null

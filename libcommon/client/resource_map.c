@@ -1,5 +1,5 @@
-/* The names of resources, from aggregated discovery. Main thread. */
-#include "cli/resource_map.h"
+/* The names of resources, from aggregated discovery. Pure but for the fetching: worker threads, or a CLI's only one. */
+#include "client/resource_map.h"
 
 #include <errno.h>
 #include <string.h>
@@ -71,6 +71,8 @@ int kc_resource_map_add(struct kc_resource_map *m, const struct json_object *dis
                         const struct json_object *v = kc_json_idx(versions, j);
                         const char *version = kc_json_str(v, "version");
                         const struct json_object *resources = kc_json_get(v, "resources");
+                        if (version && kc_streq(kc_json_str(v, "freshness"), "Stale"))
+                                kc_strv_pushf(&m->stale, "%s/%s", group ? group : "", version);
                         for (size_t k = 0; version && k < kc_json_len(resources); k++)
                                 add_resource(m, group ? group : "", version, j == 0, kc_json_idx(resources, k));
                 }
@@ -108,6 +110,7 @@ void kc_resource_map_free(struct kc_resource_map *m)
         for (size_t i = 0; i < m->n; i++)
                 resource_done(&m->v[i]);
         kc_free(m->v);
+        kc_strv_free(m->stale);
         kc_free(m);
 }
 
@@ -186,6 +189,11 @@ int kc_resource_map_find_kind(const struct kc_resource_map *m, const char *api_v
         }
         return kc_error_set(err, ENOENT,
             "no matches for kind \"%s\" in version \"%s\"\nensure CRDs are installed first", kind, api_version);
+}
+
+bool kc_api_resource_has_verb(const struct kc_api_resource *r, const char *verb)
+{
+        return kc_strv_has(r->verbs, verb);
 }
 
 struct kc_gvr kc_api_resource_gvr(const struct kc_api_resource *r)
