@@ -70,8 +70,7 @@ void metrics_init(struct kc_apiserver *s)
         kc_metrics_on_scrape(on_scrape, s);
 }
 
-/* Upstream's CleanVerb: upper case, as the API speaks of it. */
-static const char *verb_of(const struct api_req *q)
+const char *metrics_verb(const struct api_req *q)
 {
         static const struct {
                 const char *verb, *name;
@@ -100,7 +99,7 @@ struct labels {
 
 static struct labels labels_of(const struct api_req *q)
 {
-        struct labels l = {verb_of(q), "", "", "", "", scope_of(q)};
+        struct labels l = {metrics_verb(q), "", "", "", "", scope_of(q)};
         if (q->row) {
                 l.group = q->row->group;
                 l.version = q->row->version;

@@ -28,6 +28,21 @@ static void req_free(void *arg)
         kc_free(q);
 }
 
+/* Upstream's access log, at --v=3. */
+static void log_access(const struct api_req *q)
+{
+        if (kc_log_verbosity() < 3)
+                return;
+        const char *query = kc_http_req_query(q->http), *agent = kc_http_req_header(q->http, "User-Agent");
+        KC_CLEANUP(kc_freep)
+        char *uri =
+            kc_asprintf("%s%s%s", kc_http_req_path(q->http), kc_str_empty(query) ? "" : "?", query ? query : "");
+        int code = atomic_load(&q->code);
+        kc_log_v(3, "HTTP", "verb", metrics_verb(q), "method", kc_http_req_method(q->http), "URI", uri, "latency",
+            kc_log_fmt("%.3fms", (double)(kc_clock_mono(NULL) - q->started) / 1000), "userAgent", agent, "audit-ID",
+            q->audit_id, "srcIP", kc_http_req_remote(q->http), "resp", kc_log_i64(code ? code : 200));
+}
+
 static void on_close(struct kc_http_req *http, void *arg)
 {
         (void)http; /* q's own */
@@ -38,6 +53,7 @@ static void on_close(struct kc_http_req *http, void *arg)
         q->timeout = NULL;
         stage_limit_release(q);
         metrics_request_done(q);
+        log_access(q);
 }
 
 static struct api_req *req_new(struct kc_apiserver *s, struct kc_http_req *http)

@@ -156,6 +156,8 @@ void compressor_free(struct compressor *c);
 
 /* --- metrics.c */
 void metrics_init(struct kc_apiserver *s);
+/* Upper case, as the API speaks of it: "GET", "LIST", "WATCH", ... */
+const char *metrics_verb(const struct api_req *q);
 void metrics_request_done(struct api_req *q);
 void metrics_deprecated(const struct api_req *q);
 void metrics_long_running(struct api_req *q, int delta);

@@ -24,7 +24,7 @@ cert apiserver-kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client
 cert bob /O=developers/CN=bob
 cert node /O=system:nodes/CN=system:node:n1
 start_etcd
-start_apiserver --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+start_apiserver --v=3 --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
     --kubelet-client-certificate="$WORK/apiserver-kubelet-client.crt" --kubelet-client-key="$WORK/apiserver-kubelet-client.key" \
     --kubelet-certificate-authority="$WORK/ca.crt" --kubelet-preferred-address-types=InternalIP
 kubeconfig admin admin-token
@@ -116,3 +116,4 @@ has "and not other nodes' labels" Forbidden "$(
     kubectl create -f - >/dev/null <<< '{"apiVersion":"v1","kind":"Node","metadata":{"name":"n2"}}'
     as_node label node n2 a=b)"
 stop_apiserver
+has "the access log" 'verb="LIST" method="GET" URI="/api/v1/secrets?limit=500"' "$(grep 'resp="403"' "$WORK/apiserver.log" | grep '"HTTP"')"
