@@ -6,7 +6,7 @@
 #include "api/quantity.h"
 #include "api/status.h"
 #include "base/str.h"
-#include "registry/strategies.h"
+#include "registry/pods_internal.h"
 
 /* --- QoS class (component-helpers' ComputePodQOS) */
 
@@ -49,7 +49,7 @@ static void count_resources(struct qos *q, const struct json_object *resources)
                 q->guaranteed = false;
 }
 
-static const char *qos_class(const struct json_object *pod)
+const char *pods_qos_class(const struct json_object *pod)
 {
         struct qos q = {.guaranteed = true};
         static const char *const lists[] = {"containers", "initContainers"};
@@ -76,7 +76,7 @@ static const char *qos_class(const struct json_object *pod)
 
 static void prepare_create(const struct kc_registry_ctx *c, struct json_object *pod)
 {
-        kc_json_set(pod, "status", kc_json_build("{'phase':'Pending','qosClass':%s}", qos_class(pod)));
+        kc_json_set(pod, "status", kc_json_build("{'phase':'Pending','qosClass':%s}", pods_qos_class(pod)));
         kc_json_set_int(kc_json_ensure_obj(pod, "metadata"), "generation", 1);
         if (kc_json_len(kc_json_at(pod, "spec.schedulingGates")) > 0)
                 (void)kc_condition_set(kc_json_get_mut(pod, "status"), "PodScheduled", "False", "SchedulingGated",
@@ -239,6 +239,8 @@ static int create_eviction(const struct kc_registry_ctx *c, struct json_object *
 }
 
 static const struct kc_subresource_strategy subresources[] = {
+    {.name = "ephemeralcontainers", .prepare_for_update = pods_prepare_ephemeral},
+    {.name = "resize", .prepare_for_update = pods_prepare_resize, .validate_update = pods_validate_resize},
     {.name = "status", .prepare_for_update = prepare_status},
     {.name = "binding",
         .prepare_for_update = prepare_nothing,
