@@ -5,6 +5,7 @@
 #include "api/object.h"
 #include "base/str.h"
 #include "server/delete_options.h"
+#include "server/list_made.h"
 #include "server/list_options.h"
 
 /* Objects that are not gone yet are answered as they are; so are some kinds' when they are. */
@@ -47,31 +48,37 @@ void handle_delete(struct api_req *q)
 
 /* --- DELETECOLLECTION: the objects that match now, one after another */
 
+struct deleted {
+        struct kc_objects objects;
+        char *revision; /* of the list */
+};
+
+static void deleted_done(struct deleted *d)
+{
+        kc_objects_done(&d->objects);
+        kc_free(d->revision);
+}
+
 static int delete_listed(struct api_req *q, const struct kc_cache_list *l, struct kc_delete_request *d,
-    struct json_object *items, struct kc_error *err)
+    struct kc_objects *ret, struct kc_error *err)
 {
         for (size_t i = 0; i < l->n; i++) {
                 struct kc_registry_ctx c;
-                KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = NULL;
+                struct kc_object *obj = NULL;
                 write_ctx_init(q, &c);
                 c.ns = kc_cache_entry_namespace(l->v[i]);
                 c.name = kc_cache_entry_name(l->v[i]);
                 int r = kc_registry_delete(&c, d, &obj, NULL, err);
+                if (obj)
+                        kc_objects_push_take(ret, obj);
                 if (r < 0 && !kc_error_is(err, KC_REASON_NOT_FOUND))
                         return r;
                 kc_error_done(err);
-                if (!obj)
-                        continue;
-                struct json_object *tree = kc_object_copy_json(obj);
-                convert_from_storage(q->row, tree);
-                kc_json_del(tree, "kind");
-                kc_json_del(tree, "apiVersion");
-                kc_json_push(items, tree);
         }
         return 0;
 }
 
-static int delete_collection(struct api_req *q, struct json_object **ret, struct kc_error *err)
+static int delete_collection(struct api_req *q, struct deleted *ret, struct kc_error *err)
 {
         KC_CLEANUP(delete_options_done) struct delete_options o = {0};
         KC_CLEANUP(list_options_done) struct list_options lo = {0};
@@ -93,25 +100,27 @@ static int delete_collection(struct api_req *q, struct json_object **ret, struct
         r = kc_cache_list(q->stored->cache, &clo, &l, err);
         if (r < 0)
                 return r;
-        KC_CLEANUP(kc_freep) char *api_version = kc_api_version_join(q->row->group, q->row->version);
-        KC_CLEANUP(kc_freep) char *revision = kc_asprintf("%lld", (long long)l.revision);
-        KC_CLEANUP(kc_json_freep)
-        struct json_object *list = kc_json_build(
-            "{'kind':%s,'apiVersion':%s,'metadata':{'resourceVersion':%s}}", q->row->list_kind, api_version, revision);
-        r = delete_listed(q, &l, &o.request, kc_json_ensure_arr(list, "items"), err);
-        if (r == 0)
-                *ret = KC_TAKE(list);
-        return r;
+        ret->revision = kc_asprintf("%lld", (long long)l.revision);
+        return delete_listed(q, &l, &o.request, &ret->objects, err);
+}
+
+static struct json_object *tree_of(void *arg, size_t i)
+{
+        const struct kc_objects *l = arg;
+        return kc_object_copy_json(l->v[i]);
 }
 
 static void delete_collection_job(struct api_req *q)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
-        if (delete_collection(q, &list, &err) < 0)
+        KC_CLEANUP(deleted_done) struct deleted d = {0};
+        if (delete_collection(q, &d, &err) < 0) {
                 api_reply_error(q, &err);
-        else
-                api_reply_json(q, 200, list);
+                return;
+        }
+        const struct list_meta m = {.resource_version = d.revision};
+        const struct list_items items = {.n = d.objects.n, .tree = tree_of, .arg = &d.objects};
+        list_made_reply(q, &m, &items);
 }
 
 void handle_delete_collection(struct api_req *q)

@@ -171,7 +171,7 @@ void dispatch(struct api_req *q)
                 return;
         }
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        if (media_negotiate(q, strcmp(q->info.verb, "watch") == 0, &err) < 0) {
+        if (media_negotiate(q, &err) < 0) {
                 api_reply_error(q, &err);
                 return;
         }

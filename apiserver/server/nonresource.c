@@ -60,7 +60,7 @@ static void reply_discovery(struct api_req *q, const struct document *d)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
-        if (media_negotiate(q, false, &err) < 0) {
+        if (media_negotiate(q, &err) < 0) {
                 api_reply_error(q, &err);
         } else if ((q->media.type != MEDIA_JSON || q->media.pretty) &&
                    kc_json_parse(kc_bytes_data(d->bytes), kc_bytes_len(d->bytes), NULL, &tree, &err) == 0) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "server/server_internal.h"
+#include "json/yaml.h"
 
 struct api_req *api_req_of(struct kc_http_req *http)
 {
@@ -103,30 +104,66 @@ void api_reply_not_found_page(struct api_req *q)
         api_reply_text(q, 404, "404 page not found\n");
 }
 
+/* Appends the tree as negotiated. */
+static int encode(const struct api_req *q, const struct media *m, const struct json_object *tree, struct kc_buf *out,
+    struct kc_error *err)
+{
+        if (m->type == MEDIA_PROTOBUF)
+                return proto_write(q, tree, out, err);
+        if (m->type == MEDIA_YAML) {
+                kc_yaml_write(out, tree);
+        } else if (m->pretty) {
+                kc_json_write_pretty(out, tree, 2, false);
+        } else {
+                kc_json_write(out, tree);
+                kc_buf_addc(out, '\n');
+        }
+        return 0;
+}
+
 void api_reply_json(struct api_req *q, int code, const struct json_object *tree)
 {
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
-        media_write(&q->media, tree, &out);
+        if (encode(q, &q->media, tree, &out, &err) < 0) {
+                api_reply_error(q, &err);
+                return;
+        }
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
         api_reply_bytes(q, code, media_content_type(&q->media), body);
 }
 
-void api_reply_error(struct api_req *q, const struct kc_error *err)
+static void reply_status(struct api_req *q, int code, const struct json_object *status, const struct kc_error *of)
+{
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        const struct media m = media_of_status(q);
+        if (encode(q, &m, status, &out, &err) < 0)
+                kc_log_error(&err, "Cannot encode a Status, sending none", "code", kc_log_i64(code));
+        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
+        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, media_content_type(&m), true);
+        if (of->details && of->details->retry_after_seconds > 0) {
+                kc_strv_push(&headers, "Retry-After");
+                kc_strv_pushf(&headers, "%d", of->details->retry_after_seconds);
+        }
+        send(q, code, headers, body);
+}
+
+void api_reply_error_continue(struct api_req *q, const struct kc_error *err, const char *continue_token)
 {
         int code = err->code ? err->code : 500;
         if (code >= 500)
                 kc_log_v(2, "Request failed", "method", kc_http_req_method(q->http), "path", kc_http_req_path(q->http),
                     "code", kc_log_i64(code), "err", kc_error_message(err));
         KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
-        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
-        media_write(&q->media, status, &out);
-        KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
-        KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, media_content_type(&q->media), true);
-        if (err->details && err->details->retry_after_seconds > 0) {
-                kc_strv_push(&headers, "Retry-After");
-                kc_strv_pushf(&headers, "%d", err->details->retry_after_seconds);
-        }
-        send(q, code, headers, body);
+        if (!kc_str_empty(continue_token))
+                kc_json_set_str(kc_json_ensure_obj(status, "metadata"), "continue", continue_token);
+        reply_status(q, code, status, err);
+}
+
+void api_reply_error(struct api_req *q, const struct kc_error *err)
+{
+        api_reply_error_continue(q, err, NULL);
 }
 
 /* --- objects */
@@ -144,8 +181,16 @@ void api_reply_object(struct api_req *q, int code, const struct kc_object *obj)
                 api_reply_bytes(q, code, "application/json", body);
                 return;
         }
-        KC_CLEANUP(kc_json_freep) struct json_object *tree = transform_object(q, kc_object_copy_json(obj));
-        api_reply_json(q, code, tree);
+        if (q->media.as == AS_ITSELF && !converted) {
+                api_reply_json(q, code, kc_object_json(obj));
+                return;
+        }
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
+        if (transform_object(q, kc_object_copy_json(obj), &tree, &err) < 0)
+                api_reply_error(q, &err);
+        else
+                api_reply_json(q, code, tree);
 }
 
 /* --- blocking work */

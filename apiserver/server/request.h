@@ -32,13 +32,14 @@ struct req_info {
 int req_info_parse(const char *method, const char *path, const char *query, struct req_info *ret);
 void req_info_done(struct req_info *i);
 
-enum media_type { MEDIA_JSON, MEDIA_YAML };
+enum media_type { MEDIA_JSON, MEDIA_YAML, MEDIA_PROTOBUF }; /* in the order in which a wildcard takes them */
 enum media_as { AS_ITSELF, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
 
 /* How the answer is to be encoded. */
 struct media {
         enum media_type type;
         enum media_as as;
+        bool beta; /* as: of meta.k8s.io/v1beta1 */
         bool pretty;
 };
 
@@ -89,17 +90,21 @@ void api_reply_text(struct api_req *q, int code, const char *text);
 /* Encodes as negotiated. */
 void api_reply_json(struct api_req *q, int code, const struct json_object *tree);
 void api_reply_error(struct api_req *q, const struct kc_error *err);
+/* The same with a metadata.continue: 410 Expired of a continued list tells how to go on. NULL: none. */
+void api_reply_error_continue(struct api_req *q, const struct kc_error *err, const char *continue_token);
 /* In the version that was asked for, as negotiated (Table, PartialObjectMetadata ...). */
 void api_reply_object(struct api_req *q, int code, const struct kc_object *obj);
 void api_reply_not_found_page(struct api_req *q); /* "404 page not found" */
 /* Headers that every answer has (strv of name, value), for streamed ones. Heap. */
 char **api_reply_headers(struct api_req *q, const char *content_type);
 const char *media_content_type(const struct media *m);
-/* Encodes a tree. */
-void media_write(const struct media *m, const struct json_object *tree, struct kc_buf *out);
-
-/* --- Negotiation. 406 if nothing fits. media_default: for answers before it. */
+/* --- Negotiation. 406 if nothing fits. media_default: for answers before it. Resources (q->row) have forms (as=Table),
+ * other endpoints have not. */
 void media_default(struct api_req *q);
-int media_negotiate(struct api_req *q, bool watch, struct kc_error *err);
+int media_negotiate(struct api_req *q, struct kc_error *err);
+/* 406 if what was negotiated cannot be streamed. */
+int media_check_stream(const struct api_req *q, struct kc_error *err);
+/* How a Status is to be encoded, also before or without negotiation. */
+struct media media_of_status(const struct api_req *q);
 /* Accept header names that group, version and kind: "application/json;g=..;v=..;as=..". */
 bool media_accepts_as(const char *accept, const char *group, const char *version, const char *as);

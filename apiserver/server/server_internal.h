@@ -137,13 +137,43 @@ bool convert_needed(const struct kc_resource *row);
 /* The storage version's name of a selectable field; the name itself where they are the same. */
 const char *convert_field(const struct kc_resource *row, const char *field);
 
-/* --- table.c: Tables and PartialObjectMetadata. Pure. */
-struct json_object *partial_of(const struct json_object *obj);
-/* One row. include: "None", "Metadata" (default, NULL) or "Object". */
-struct json_object *table_row(
-    const struct kc_resource *row, const struct json_object *obj, const char *include, kc_time now);
-/* Transforms one object as the request asks. Takes the tree. */
-struct json_object *transform_object(struct api_req *q, struct json_object *take_tree);
+/* --- table.c: Tables and PartialObjectMetadata, in the version that was negotiated. Pure. */
+
+/* includeObject of a Table: "Metadata" (default), "None" or "Object"; 400 for another. *ret (heap) may be NULL. */
+int table_include(const struct api_req *q, char **ret, struct kc_error *err);
+struct json_object *table_new(const struct api_req *q);
+struct json_object *table_row(const struct api_req *q, const struct json_object *obj, const char *include, kc_time now);
+struct json_object *partial_of(const struct media *m, const struct json_object *obj);
+struct json_object *partial_list_new(const struct media *m);
+/* The tree in the version and form that is asked for. Takes the tree. 406: a form that is not one of single objects. */
+int transform_object(struct api_req *q, struct json_object *take_tree, struct json_object **ret, struct kc_error *err);
+/* 406: the form is not one of lists. */
+int transform_check_list(const struct api_req *q, struct kc_error *err);
+
+/* --- proto.c: answers in protobuf. Pure. */
+
+/* The type has an encoding. */
+bool proto_has(const struct kc_type *type);
+/* Appends the message, without envelope, of a tree that this request answers with: an object or list of its resource or
+ * subresource, a PartialObjectMetadata(List), a Status or another kind of meta/v1. */
+int proto_message(const struct api_req *q, const struct json_object *tree, struct kc_buf *out, struct kc_error *err);
+/* The same, in its envelope. */
+int proto_write(const struct api_req *q, const struct json_object *tree, struct kc_buf *out, struct kc_error *err);
+/* A frame of a watch: length, WatchEvent. */
+int proto_watch_frame(const struct api_req *q, const char *type, const struct json_object *tree, struct kc_bytes **ret,
+    struct kc_error *err);
+
+/* --- stream.c: answers without a known length, piece by piece as the peer reads. */
+
+struct piece_source {
+        /* Appends some 64 KiB to out; true: that was the last. On the request's loop. */
+        bool (*next)(void *arg, struct kc_buf *out);
+        void (*free)(void *arg);
+        void *arg;
+};
+/* Starts the answer, compressed if the peer likes that. Any thread; takes the source, also when the request has been
+ * answered meanwhile. */
+void stream_reply(struct api_req *q, struct piece_source take_source);
 
 /* --- compress.c */
 bool compress_wanted(const struct api_req *q);

@@ -1,10 +1,11 @@
 /* WATCH: frames of the watch cache, encoded once for all watchers, written to a response without end. On the request's
  * loop. A peer that does not read pauses its watch; the cache cuts it off when it has fallen behind too far. */
-#include <errno.h>
+#include <assert.h>
 #include <string.h>
 
 #include "api/object.h"
-#include "api/table.h"
+#include "api/protobuf.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "server/list_options.h"
@@ -41,8 +42,16 @@ static void watcher_free(struct watcher *w)
 
 /* --- encoding */
 
-static struct kc_bytes *frame_of(const char *type, const struct json_object *obj)
+/* NULL, logged: it has no encoding. */
+static struct kc_bytes *frame_of(const struct api_req *q, const char *type, const struct json_object *obj)
 {
+        if (q->media.type == MEDIA_PROTOBUF) {
+                KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+                struct kc_bytes *frame = NULL;
+                if (proto_watch_frame(q, type, obj, &frame, &err) < 0)
+                        kc_log_error(&err, "Cannot encode an event, ending the watch", "path", q->info.path);
+                return frame;
+        }
         struct kc_buf b = KC_BUF_INIT;
         kc_buf_addf(&b, "{\"type\":\"%s\",\"object\":", type);
         kc_json_write(&b, obj);
@@ -52,7 +61,7 @@ static struct kc_bytes *frame_of(const char *type, const struct json_object *obj
 
 static bool plain(const struct api_req *q)
 {
-        return q->media.as == AS_ITSELF && !convert_needed(q->row);
+        return q->media.as == AS_ITSELF && q->media.type == MEDIA_JSON && !convert_needed(q->row);
 }
 
 /* The object in the form that was asked for. Takes the tree. */
@@ -62,53 +71,57 @@ static struct json_object *transform(const struct watcher *w, struct json_object
         const struct api_req *q = w->q;
         convert_from_storage(q->row, tree);
         if (q->media.as == AS_PARTIAL)
-                return partial_of(tree);
+                return partial_of(&q->media, tree);
         if (q->media.as != AS_TABLE)
                 return KC_TAKE(tree);
-        struct json_object *t = kc_table_new(q->row);
+        struct json_object *t = table_new(q);
         if (!columns)
                 kc_json_set(t, "columnDefinitions", NULL);
         kc_json_set_str(kc_json_ensure_obj(t, "metadata"), "resourceVersion", kc_meta_resource_version(tree));
-        kc_json_push(kc_json_ensure_arr(t, "rows"), table_row(q->row, tree, w->include, kc_clock_now(NULL)));
+        kc_json_push(kc_json_ensure_arr(t, "rows"), table_row(q, tree, w->include, kc_clock_now(NULL)));
         return t;
 }
 
 static struct kc_bytes *make_variant(const struct kc_cache_watch_event *ev, void *arg)
 {
         const struct watcher *w = arg;
+        const char *type = kc_watch_type_names[ev->type];
         KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(ev->object);
+        if (w->q->media.as == AS_ITSELF && !convert_needed(w->q->row))
+                return frame_of(w->q, type, kc_object_json(obj));
         KC_CLEANUP(kc_json_freep)
         struct json_object *tree = transform(w, kc_object_copy_json(obj), !w->sent_columns);
-        return frame_of(kc_watch_type_names[ev->type], tree);
+        return frame_of(w->q, type, tree);
 }
 
 /* An address that stands for the form: within the row of the resource, which no other form uses. */
 static const void *variant_of(const struct watcher *w)
 {
-        size_t include = kc_streq(w->include, "Object") ? 1 : kc_streq(w->include, "None") ? 2 : 0;
-        return (const char *)w->q->row + (size_t)w->q->media.as * 3 + include;
+        enum { AS = 4, INCLUDE = 3, BETA = 2, TYPES = 3 };
+        static_assert(sizeof(struct kc_resource) >= (size_t)AS * INCLUDE * BETA * TYPES, "an address for each form");
+        const struct media *m = &w->q->media;
+        size_t n = kc_streq(w->include, "Object") ? 1 : kc_streq(w->include, "None") ? 2 : 0;
+        n = n * AS + (size_t)m->as;
+        n = n * BETA + m->beta;
+        return (const char *)w->q->row + n * TYPES + (size_t)m->type;
 }
 
 static struct kc_bytes *encode_bookmark(const struct watcher *w, const struct kc_cache_watch_event *ev)
 {
-        KC_CLEANUP(kc_bytes_unrefp)
-        struct kc_bytes *frame =
-            kc_cache_bookmark_frame(w->api_version, w->q->row->kind, ev->revision, ev->initial_end);
-        if (w->q->media.as == AS_ITSELF)
-                return KC_TAKE(frame);
-        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
-        if (kc_json_parse(kc_bytes_data(frame), kc_bytes_len(frame), NULL, &tree, NULL) < 0)
-                return KC_TAKE(frame);
-        /* A bookmark has no kind of its own to convert from. */
-        struct json_object *obj = kc_json_copy(kc_json_get(tree, "object"));
-        KC_CLEANUP(kc_json_freep) struct json_object *out = NULL;
-        if (w->q->media.as == AS_PARTIAL) {
-                out = partial_of(obj);
-                kc_json_free(obj);
-        } else {
-                out = transform(w, obj, !w->sent_columns);
-        }
-        return frame_of("BOOKMARK", out);
+        const struct api_req *q = w->q;
+        if (q->media.as == AS_ITSELF && q->media.type == MEDIA_JSON)
+                return kc_cache_bookmark_frame(w->api_version, q->row->kind, ev->revision, ev->initial_end);
+        KC_CLEANUP(kc_freep) char *revision = kc_asprintf("%lld", (long long)ev->revision);
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *tree =
+            kc_json_build("{'kind':%s,'apiVersion':%s,'metadata':{'resourceVersion':%s,'creationTimestamp':null}}",
+                q->row->kind, w->api_version, revision);
+        if (ev->initial_end)
+                kc_meta_set_annotation(tree, "k8s.io/initial-events-end", "true");
+        /* A bookmark has no fields to convert. */
+        if (q->media.as != AS_ITSELF)
+                tree = transform(w, KC_TAKE(tree), !w->sent_columns);
+        return frame_of(q, "BOOKMARK", tree);
 }
 
 static struct kc_bytes *encode(struct watcher *w, const struct kc_cache_watch_event *ev)
@@ -136,9 +149,9 @@ static void on_event(struct kc_cache_watch *cw, const struct kc_cache_watch_even
         struct watcher *w = arg;
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = encode(w, ev);
         w->sent_columns = true;
-        metrics_watch_event(w->q->row, kc_bytes_len(frame));
-        if (kc_http_write(w->q->http, frame) < 0) {
-                /* The peer is gone, or has let megabytes pile up. */
+        metrics_watch_event(w->q->row, frame ? kc_bytes_len(frame) : 0);
+        if (!frame || kc_http_write(w->q->http, frame) < 0) {
+                /* The peer is gone, or has let megabytes pile up, or cannot be told. */
                 kc_http_abort(w->q->http);
                 watcher_free(w);
                 return;
@@ -154,8 +167,9 @@ static void on_end(struct kc_cache_watch *cw, const struct kc_error *err, void *
         w->watch = NULL;
         if (err) {
                 KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
-                KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = frame_of("ERROR", status);
-                (void)kc_http_write(w->q->http, frame); /* it ends here in any case */
+                KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = frame_of(w->q, "ERROR", status);
+                if (frame)
+                        (void)kc_http_write(w->q->http, frame); /* it ends here in any case */
         }
         finish(w);
 }
@@ -196,7 +210,9 @@ static int64_t timeout_of(const struct watcher *w)
 static void respond(struct watcher *w)
 {
         struct api_req *q = w->q;
-        KC_CLEANUP(kc_strv_freep) char **headers = api_reply_headers(q, "application/json");
+        KC_CLEANUP(kc_strv_freep)
+        char **headers = api_reply_headers(
+            q, q->media.type == MEDIA_PROTOBUF ? KC_PROTOBUF_MEDIA_TYPE ";stream=watch" : "application/json");
         atomic_store(&q->code, 200);
         kc_http_start(q->http, 200, headers);
         kc_http_on_drain(q->http, on_drain, w);
@@ -243,8 +259,11 @@ void handle_watch(struct api_req *q)
         w->q = q;
         (void)kc_http_req_ref(q->http); /* watcher_free gives it back */
         w->api_version = kc_api_version_join(q->row->group, q->row->version);
-        w->include = api_req_param(q, "includeObject");
         int r = list_options_parse(q, true, &w->options, &err);
+        if (r == 0)
+                r = table_include(q, &w->include, &err);
+        if (r == 0)
+                r = media_check_stream(q, &err);
         if (r == 0)
                 r = start(w, &err);
         if (r < 0) {

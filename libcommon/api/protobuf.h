@@ -34,3 +34,13 @@ int kc_protobuf_encode(
 /* Appends the envelope, with the tree's own apiVersion and kind, and the message in it. */
 int kc_protobuf_write(
     const struct json_object *tree, const struct kc_type *type, struct kc_buf *out, struct kc_error *err);
+
+/* --- Parts, for messages that are put together piece by piece (lists, watch events). All append. */
+
+/* A field of wire type 2. */
+void kc_protobuf_add_bytes(struct kc_buf *out, uint32_t number, const void *data, size_t len);
+/* Only the tag and the length of such a field: len bytes are to follow. */
+void kc_protobuf_add_bytes_head(struct kc_buf *out, uint32_t number, size_t len);
+/* The envelope as far as its message, of which message_len bytes are to follow, and what comes behind that. */
+void kc_protobuf_add_head(struct kc_buf *out, const char *api_version, const char *kind, size_t message_len);
+void kc_protobuf_add_tail(struct kc_buf *out);

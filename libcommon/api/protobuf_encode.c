@@ -363,25 +363,62 @@ int kc_protobuf_encode(
         return r;
 }
 
+/* --- parts */
+
+static void add_varint(struct kc_buf *out, uint64_t v)
+{
+        for (; v >= 0x80; v >>= 7)
+                kc_buf_addc(out, (char)(v | 0x80));
+        kc_buf_addc(out, (char)v);
+}
+
+void kc_protobuf_add_bytes_head(struct kc_buf *out, uint32_t number, size_t len)
+{
+        add_varint(out, (uint64_t)number << 3 | KC_PB_BYTES);
+        add_varint(out, len);
+}
+
+void kc_protobuf_add_bytes(struct kc_buf *out, uint32_t number, const void *data, size_t len)
+{
+        kc_protobuf_add_bytes_head(out, number, len);
+        if (len > 0)
+                kc_buf_add(out, data, len);
+}
+
+static void add_text(struct kc_buf *out, uint32_t number, const char *s)
+{
+        kc_protobuf_add_bytes(out, number, s ? s : "", s ? strlen(s) : 0);
+}
+
+void kc_protobuf_add_head(struct kc_buf *out, const char *api_version, const char *kind, size_t message_len)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf type_meta = KC_BUF_INIT;
+        add_text(&type_meta, 1, api_version);
+        add_text(&type_meta, 2, kind);
+        kc_buf_add(out, kc_pb_magic, KC_PB_MAGIC_LEN);
+        kc_protobuf_add_bytes(out, 1, type_meta.data, type_meta.len);
+        kc_protobuf_add_bytes_head(out, 2, message_len);
+}
+
+void kc_protobuf_add_tail(struct kc_buf *out)
+{
+        add_text(out, 3, "");
+        add_text(out, 4, "");
+}
+
 /* --- the envelope */
 
 int kc_protobuf_write(
     const struct json_object *tree, const struct kc_type *type, struct kc_buf *out, struct kc_error *err)
 {
-        const char *api_version = kc_json_str(tree, "apiVersion"), *kind = kc_json_str(tree, "kind");
         struct back b = {.err = err};
-        put_text_field(&b, 4, "");
-        put_text_field(&b, 3, "");
-        size_t end = written(&b);
         int r = kc_json_is_obj(tree) ? object(&b, type, tree) : misfit(&b, type->name ? type->name : "");
-        close_field(&b, 2, end);
-        end = written(&b);
-        put_text_field(&b, 2, kind ? kind : "");
-        put_text_field(&b, 1, api_version ? api_version : "");
-        close_field(&b, 1, end);
-        put_bytes(&b, kc_pb_magic, KC_PB_MAGIC_LEN);
-        if (r == 0 && written(&b) > 0)
-                kc_buf_add(out, b.data + b.at, written(&b));
+        if (r == 0) {
+                kc_protobuf_add_head(out, kc_json_str(tree, "apiVersion"), kc_json_str(tree, "kind"), written(&b));
+                if (written(&b) > 0)
+                        kc_buf_add(out, b.data + b.at, written(&b));
+                kc_protobuf_add_tail(out);
+        }
         kc_free(b.data);
         return r;
 }

@@ -10,7 +10,7 @@ CONFIGMAPS=/api/v1/namespaces/default/configmaps
 send() {
     printf '%b' "$(printf '%s' "$3" | tr -d ' \n' | sed 's/../\\x&/g')" >"$WORK/request"
     api "$1" "$2" -H 'Content-Type: application/vnd.kubernetes.protobuf' \
-        -H 'Accept: application/vnd.kubernetes.protobuf,application/json' --data-binary "@$WORK/request" >/dev/null
+        -H 'Accept: application/json' --data-binary "@$WORK/request" >/dev/null
 }
 
 # --- what kubectl sends
