@@ -78,7 +78,7 @@ static struct kc_cache_resource *register_row(struct kc_cache *cache, const stru
 
 static bool is_stored(const struct kc_resource *row)
 {
-        return (row->verbs & KC_VERB_GET) != 0;
+        return row->storage_version_hash != NULL;
 }
 
 static bool in_storage_version(const struct kc_resource *row)

@@ -233,10 +233,19 @@ static int decode_array(
         return 0;
 }
 
+static int decode_variant(struct decode *d, const struct kc_codec_path *at, const struct kc_type *type,
+    struct json_object *v, struct json_object **ret)
+{
+        const struct kc_field *f = kc_type_variant(type, v);
+        return f ? decode_value(d, at, f->type, v, ret) : kc_codec_type_error(at, type, v, d->err);
+}
+
 static int decode_value(struct decode *d, const struct kc_codec_path *at, const struct kc_type *type,
     struct json_object *v, struct json_object **ret)
 {
         switch (type->kind) {
+        case KC_TYPE_VARIANT:
+                return decode_variant(d, at, type, v, ret);
         case KC_TYPE_OBJECT:
                 return decode_object(d, at, type, v);
         case KC_TYPE_MAP:

@@ -64,6 +64,7 @@ void kc_codec_go_type(struct kc_buf *b, const struct kc_type *type)
             [KC_TYPE_RAW] = "runtime.RawExtension"};
         switch (type->kind) {
         case KC_TYPE_OBJECT:
+        case KC_TYPE_VARIANT:
                 kc_buf_adds(b, type->name ? name_tail(type->name, 2) : "map[string]interface {}");
                 break;
         case KC_TYPE_MAP:

@@ -112,6 +112,8 @@ static struct json_object *legacy_resource(const struct kc_resource *r)
             r->resource, r->singular, r->namespaced, r->kind, verbs_array(r->verbs));
         set_words(o, "shortNames", r->short_names);
         set_words(o, "categories", r->categories);
+        if (r->storage_version_hash)
+                kc_json_set_str(o, "storageVersionHash", r->storage_version_hash);
         return o;
 }
 

@@ -174,6 +174,8 @@ static void write_field(struct kc_openapi *d, const struct kc_field *f)
         if (f->merge_key)
                 kc_jw_str(w, "x-kubernetes-patch-merge-key", f->merge_key);
         bool merge = f->flags & KC_FIELD_PATCH_MERGE, retain = f->flags & KC_FIELD_PATCH_RETAIN_KEYS;
+        if (f->flags & KC_FIELD_PATCH_REPLACE)
+                kc_jw_str(w, "x-kubernetes-patch-strategy", "replace");
         if (merge || retain)
                 kc_jw_str(w, "x-kubernetes-patch-strategy",
                     merge && retain ? "merge,retainKeys"
@@ -225,6 +227,8 @@ static bool write_named_scalar(struct kc_openapi *d, const struct kc_type *t)
 {
         if (t->kind == KC_TYPE_OBJECT)
                 return false;
+        if (t->kind == KC_TYPE_VARIANT || t->preserve_unknown)
+                return true; /* any type */
         bool either = d->v3 && (t->kind == KC_TYPE_QUANTITY || t->kind == KC_TYPE_INT_OR_STRING);
         if (!either) {
                 write_plain(&d->w, t);
@@ -301,7 +305,7 @@ static void collect(struct kc_openapi *d, const struct kc_type *t)
         if (!t || !t->name || kc_map_has(d->types, t->name))
                 return;
         remember(d, t->name);
-        for (size_t i = 0; i < t->n_fields; i++)
+        for (size_t i = 0; t->kind == KC_TYPE_OBJECT && i < t->n_fields; i++)
                 collect(d, t->fields[i].type);
 }
 

@@ -14,6 +14,7 @@ struct kc_patch_field {
         const struct kc_type *type; /* of the value; of the elements of a list; NULL: unknown */
         const char *merge_key;      /* of a list of objects, or NULL */
         bool merge;                 /* lists: merged rather than replaced */
+        bool replace;               /* objects: replaced rather than merged */
         bool retain_keys;
 };
 /* type may be NULL. */

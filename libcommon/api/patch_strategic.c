@@ -27,6 +27,7 @@ struct kc_patch_field kc_patch_field_of(const struct kc_type *type, const char *
         ret.type = f->type->kind == KC_TYPE_ARRAY ? f->type->elem : f->type;
         ret.merge_key = f->merge_key;
         ret.merge = f->flags & KC_FIELD_PATCH_MERGE;
+        ret.replace = f->flags & KC_FIELD_PATCH_REPLACE;
         ret.retain_keys = f->flags & KC_FIELD_PATCH_RETAIN_KEYS;
         return ret;
 }
@@ -408,7 +409,7 @@ static int patch_value(struct json_object *target, const struct json_object *pat
                 kc_json_del(target, key);
                 return 0;
         }
-        if (kc_json_is_obj(value)) {
+        if (kc_json_is_obj(value) && !field.replace) {
                 struct json_object *child = kc_json_get_mut(target, key);
                 if (!kc_json_is_obj(child)) {
                         child = json_object_new_object();

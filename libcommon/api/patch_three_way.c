@@ -146,7 +146,7 @@ static int diff_value(struct json_object *patch, const char *key, const struct j
     const struct json_object *b, const struct kc_type *type, enum half half, struct kc_error *err)
 {
         struct kc_patch_field field = kc_patch_field_of(type, key);
-        if (same_json_type(a, b) && kc_json_is_obj(b)) {
+        if (same_json_type(a, b) && kc_json_is_obj(b) && !field.replace) {
                 struct json_object *child = NULL;
                 int r = diff_objects(a, b, field.type, half, field.retain_keys, &child, err);
                 if (child)

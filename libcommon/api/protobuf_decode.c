@@ -243,6 +243,19 @@ static int list_message(
         return 0;
 }
 
+/* A message of which one field is meant. */
+static int variant(struct decode *d, const struct kc_type *type, struct kc_pb_in in, struct json_object **ret)
+{
+        static const char *const by_weight[] = {"object", "array", "boolean"};
+        KC_CLEANUP(kc_json_freep) struct json_object *o = kc_codec_must(json_object_new_object());
+        int r = message(d, type, 0, in, o);
+        struct json_object *v = NULL;
+        for (size_t i = 0; r == 0 && !v && i < KC_ARRAY_LEN(by_weight); i++)
+                v = kc_json_get_mut(o, by_weight[i]);
+        *ret = v ? json_object_get(v) : NULL;
+        return r;
+}
+
 static int container(
     struct decode *d, const struct kc_type *type, const char *name, struct kc_pb_in in, struct json_object **ret)
 {
@@ -284,6 +297,8 @@ static int value(struct decode *d, const struct kc_type *type, const char *name,
                 return duration(d, name, body, ret);
         case KC_TYPE_RAW:
                 return raw_json(d, name, body, ret);
+        case KC_TYPE_VARIANT:
+                return variant(d, type, body, ret);
         default:
                 return container(d, type, name, body, ret);
         }
@@ -368,23 +383,21 @@ static int field(struct decode *d, const struct kc_field *f, unsigned wire, stru
         return f->type->kind == KC_TYPE_MAP ? map_entry(d, f->type, f->name, body, v) : message(d, f->type, 0, body, v);
 }
 
-/* The field of that number; or NULL, and *ret_embeds says whether Go embeds a message under it. */
-static const struct kc_field *field_of(const struct kc_type *type, uint32_t outer, uint32_t number, bool *ret_embeds)
+/* The field at those numbers; or NULL, and *ret_embeds says whether Go embeds a message there. */
+static const struct kc_field *field_of(const struct kc_type *type, uint32_t at, bool *ret_embeds)
 {
         *ret_embeds = false;
-        if (number > KC_PB_NUMBER_MAX)
-                return NULL;
         for (size_t i = 0; i < type->n_fields; i++) {
                 uint32_t wire = (uint32_t)type->fields[i].wire;
-                if (wire == (outer << 16 | number))
+                if (wire == at)
                         return &type->fields[i];
-                if (outer == 0 && wire >> 16 == number)
+                if (wire >> KC_WIRE_BITS == at || wire >> (2 * KC_WIRE_BITS) == at)
                         *ret_embeds = true;
         }
         return NULL;
 }
 
-/* outer: 0, or the number under which the message at hand is embedded in the type. */
+/* outer: 0, or the numbers under which the message at hand is embedded in the type. */
 static int message(
     struct decode *d, const struct kc_type *type, uint32_t outer, struct kc_pb_in in, struct json_object *o)
 {
@@ -394,12 +407,14 @@ static int message(
         while (r == 0 && in.p < in.end) {
                 uint32_t at;
                 unsigned wire;
-                bool embeds;
+                bool embeds = false;
                 struct kc_pb_in body;
                 r = kc_pb_read_tag(&in, &at, &wire, d->err);
                 if (r < 0)
                         break;
-                const struct kc_field *f = field_of(type, outer, at, &embeds);
+                bool ours = at > 0 && at <= KC_PB_NUMBER_MAX;
+                at |= outer << KC_WIRE_BITS;
+                const struct kc_field *f = ours ? field_of(type, at, &embeds) : NULL;
                 if (f) {
                         r = field(d, f, wire, &in, o);
                 } else if (!embeds) {

@@ -21,6 +21,7 @@ struct back {
 };
 
 static int value(struct back *b, const struct kc_type *type, const struct json_object *v, const char *name);
+static int variant(struct back *b, const struct kc_type *type, const struct json_object *v, const char *name);
 static int object(struct back *b, const struct kc_type *type, const struct json_object *o);
 
 /* --- the wire format, backwards */
@@ -173,6 +174,8 @@ static int content(struct back *b, const struct kc_type *type, const struct json
         const char *s;
         if (type->kind == KC_TYPE_OBJECT)
                 return v && !kc_json_is_obj(v) ? misfit(b, name) : object(b, type, v);
+        if (type->kind == KC_TYPE_VARIANT)
+                return variant(b, type, v, name);
         if (type->kind == KC_TYPE_INT_OR_STRING)
                 return int_or_string(b, v, name);
         if (type->kind == KC_TYPE_RAW)
@@ -247,6 +250,23 @@ static int elements(
         return r;
 }
 
+/* The field of the value's kind; true with an object, which is how Go holds what stands for true and more. */
+static int variant(struct back *b, const struct kc_type *type, const struct json_object *v, const char *name)
+{
+        const struct kc_field *own = kc_type_variant(type, v);
+        const struct kc_field *boolean = kc_type_field(type, "boolean");
+        if (v && !own)
+                return misfit(b, name);
+        int r = 0;
+        if (own && own->type->kind == KC_TYPE_ARRAY)
+                r = elements(b, (uint32_t)own->wire, own->type, v, name);
+        else if (own && own != boolean)
+                r = tagged(b, (uint32_t)own->wire, own->type, v, name);
+        if (boolean)
+                put_varint_field(b, (uint32_t)boolean->wire, own != boolean ? own != NULL : json_object_get_boolean(v));
+        return r;
+}
+
 /* What stands in a message of its own: content, or a list in a map, { items = 1 }. */
 static int value(struct back *b, const struct kc_type *type, const struct json_object *v, const char *name)
 {
@@ -304,7 +324,10 @@ static int field(struct back *b, const struct kc_field *f, const struct json_obj
 /* Where the field stands in its message, those of embedded messages together. */
 static uint32_t rank(const struct kc_field *f)
 {
-        return f->wire >> 16 ? (uint32_t)f->wire : (uint32_t)f->wire << 16;
+        uint32_t wire = (uint32_t)f->wire;
+        while (!(wire >> (2 * KC_WIRE_BITS)))
+                wire <<= KC_WIRE_BITS;
+        return wire;
 }
 
 /* The fields that have a number, by rank. The order of the schema is nearly that: insertion sort. */
@@ -326,6 +349,35 @@ static size_t ranked_fields(const struct kc_type *type, const struct kc_field **
 
 enum { INLINE_FIELDS = 64 };
 
+/* The embedded messages that are open while fields are written, the outermost first. */
+struct embedded {
+        uint32_t at; /* numbers of the innermost; 0: none */
+        size_t depth, end[2];
+};
+
+static bool is_within(uint32_t at, uint32_t outer)
+{
+        while (at > outer)
+                at >>= KC_WIRE_BITS;
+        return at == outer;
+}
+
+/* Closes and opens messages until the one at those numbers is open. */
+static void move_to(struct back *b, struct embedded *e, uint32_t at)
+{
+        while (!is_within(at, e->at)) {
+                close_field(b, e->at & KC_PB_NUMBER_MAX, e->end[--e->depth]);
+                e->at >>= KC_WIRE_BITS;
+        }
+        while (e->at != at) {
+                uint32_t next = at;
+                while (next >> KC_WIRE_BITS != e->at)
+                        next >>= KC_WIRE_BITS;
+                e->at = next;
+                e->end[e->depth++] = written(b);
+        }
+}
+
 /* o NULL: a struct of zero values. */
 static int object(struct back *b, const struct kc_type *type, const struct json_object *o)
 {
@@ -334,21 +386,13 @@ static int object(struct back *b, const struct kc_type *type, const struct json_
         if (type->n_fields > INLINE_FIELDS)
                 heap = kc_calloc(type->n_fields, sizeof(struct kc_field *));
         const struct kc_field **fields = heap ? heap : space;
-        size_t end = 0;
-        uint32_t outer = 0; /* the embedded message that is open, and where it ends */
+        struct embedded e = {0};
         int r = 0;
         for (size_t n = ranked_fields(type, fields); n-- > 0 && r == 0;) {
-                uint32_t embedded = (uint32_t)fields[n]->wire >> 16;
-                if (embedded != outer) {
-                        if (outer)
-                                close_field(b, outer, end);
-                        outer = embedded;
-                        end = written(b);
-                }
+                move_to(b, &e, (uint32_t)fields[n]->wire >> KC_WIRE_BITS);
                 r = field(b, fields[n], o);
         }
-        if (outer)
-                close_field(b, outer, end);
+        move_to(b, &e, 0);
         return r;
 }
 

@@ -5,8 +5,8 @@
 
 enum { KC_PB_VARINT = 0, KC_PB_FIXED64 = 1, KC_PB_BYTES = 2, KC_PB_GROUP = 3, KC_PB_GROUP_END = 4, KC_PB_FIXED32 = 5 };
 
-/* The largest field number of our types; embedded ones are kept as outer << 16 | inner. */
-enum { KC_PB_NUMBER_MAX = 0xffff };
+/* The largest field number of our types. */
+enum { KC_PB_NUMBER_MAX = (1 << KC_WIRE_BITS) - 1 };
 
 /* "k8s\0" */
 enum { KC_PB_MAGIC_LEN = 4 };

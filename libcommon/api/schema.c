@@ -95,7 +95,7 @@ const struct kc_type *kc_schema_type(const char *name)
 
 const struct kc_field *kc_type_field(const struct kc_type *t, const char *name)
 {
-        size_t lo = 0, hi = t ? t->n_fields : 0;
+        size_t lo = 0, hi = t && name ? t->n_fields : 0;
         while (lo < hi) {
                 size_t mid = lo + (hi - lo) / 2;
                 int c = strcmp(name, t->fields[mid].name);
@@ -107,6 +107,17 @@ const struct kc_field *kc_type_field(const struct kc_type *t, const char *name)
                         lo = mid + 1;
         }
         return NULL;
+}
+
+const struct kc_field *kc_type_variant(const struct kc_type *t, const struct json_object *v)
+{
+        if (!v)
+                return NULL;
+        bool boolean = json_object_is_type(v, json_type_boolean);
+        return kc_type_field(t, kc_json_is_obj(v)   ? "object"
+                                : kc_json_is_arr(v) ? "array"
+                                : boolean           ? "boolean"
+                                                    : NULL);
 }
 
 const struct kc_subresource *kc_resource_subresource(const struct kc_resource *r, const char *name)

@@ -14,9 +14,10 @@
 #include "json/json.h"
 
 enum kc_type_kind {
-        KC_TYPE_OBJECT, /* struct with fields */
-        KC_TYPE_MAP,    /* string keys, values of elem */
-        KC_TYPE_ARRAY,  /* elements of elem */
+        KC_TYPE_OBJECT,  /* struct with fields */
+        KC_TYPE_MAP,     /* string keys, values of elem */
+        KC_TYPE_ARRAY,   /* elements of elem */
+        KC_TYPE_VARIANT, /* one of several, told apart in JSON by their kind: fields are named object, array, boolean */
         KC_TYPE_STRING,
         KC_TYPE_INT32,
         KC_TYPE_INT64,
@@ -28,8 +29,10 @@ enum kc_type_kind {
         KC_TYPE_TIME,          /* metav1.Time */
         KC_TYPE_MICRO_TIME,
         KC_TYPE_DURATION,
-        KC_TYPE_RAW, /* any JSON, kept as it is (RawExtension, FieldsV1) */
+        KC_TYPE_RAW, /* any JSON, kept as it is (RawExtension, FieldsV1, JSON of CustomResourceDefinitions) */
 };
+
+enum { KC_WIRE_BITS = 10 };
 
 enum kc_list_type { KC_LIST_ATOMIC, KC_LIST_SET, KC_LIST_MAP };
 
@@ -40,6 +43,7 @@ enum {
         KC_FIELD_MAP_ATOMIC = 1 << 3,        /* x-kubernetes-map-type: atomic, on the field */
         KC_FIELD_OMIT_EMPTY = 1 << 4,        /* encoders leave out the zero value */
         KC_FIELD_POINTER = 1 << 5,           /* absent (null) and zero differ; zero is kept */
+        KC_FIELD_PATCH_REPLACE = 1 << 6,     /* x-kubernetes-patch-strategy is replace: objects are not merged */
 };
 
 struct kc_type;
@@ -48,8 +52,9 @@ struct kc_field {
         const char *name;
         const struct kc_type *type;
         uint32_t flags;
-        int wire; /* protobuf field number; 0: none; outer << 16 | inner: field inner of the message embedded as outer
-                   */
+        /* Protobuf field number; 0: none. A field of an embedded message has the numbers that lead to it, at most
+         * three, KC_WIRE_BITS each, the outermost highest: outer << 10 | inner. */
+        int wire;
         const char *merge_key;    /* x-kubernetes-patch-merge-key */
         const char *default_json; /* JSON text of the static default, or NULL */
         const char *doc;
@@ -59,14 +64,14 @@ struct kc_type {
         const char *name; /* "io.k8s.api.core.v1.PodSpec"; NULL for anonymous types */
         enum kc_type_kind kind;
         const struct kc_type *elem;    /* MAP, ARRAY */
-        const struct kc_field *fields; /* OBJECT; sorted by name */
+        const struct kc_field *fields; /* OBJECT, VARIANT; sorted by name */
         size_t n_fields;
         const uint16_t *order;    /* OBJECT: indexes of fields in the order in which they are encoded; NULL: by name */
         const char *const *enums; /* STRING; NULL-terminated; NULL: any */
         enum kc_list_type list_type; /* ARRAY */
         const char *const *list_map_keys;
         bool map_atomic;       /* OBJECT: x-kubernetes-map-type atomic */
-        bool preserve_unknown; /* OBJECT: unknown fields are kept */
+        bool preserve_unknown; /* OBJECT: unknown fields are kept; RAW: not only objects are meant */
         const char *doc;
 };
 
@@ -101,6 +106,7 @@ struct kc_resource {
         uint32_t verbs;
         const char *storage_prefix;                  /* "pods", "deployments": the path below /registry/ */
         const char *storage_group, *storage_version; /* group-version in which it is stored (Events: core v1) */
+        const char *storage_version_hash; /* what clients compare to see that storage changed; NULL: not stored */
         const struct kc_type *type;
         const struct kc_subresource *subresources;
         size_t n_subresources;
@@ -129,6 +135,8 @@ const struct kc_type *const *kc_schema_types(size_t *ret_n);
 /* The type of a kind without fields and elements: KC_TYPE_STRING, KC_TYPE_TIME, ... */
 const struct kc_type *kc_schema_scalar(enum kc_type_kind kind);
 const struct kc_field *kc_type_field(const struct kc_type *t, const char *name);
+/* The field of a VARIANT that a JSON value belongs to; NULL: none, or no value. */
+const struct kc_field *kc_type_variant(const struct kc_type *t, const struct json_object *v);
 const struct kc_subresource *kc_resource_subresource(const struct kc_resource *r, const char *name);
 /* "v1" or "apps/v1" apart; *ret_group "" for core. Heap. */
 void kc_api_version_split(const char *api_version, char **ret_group, char **ret_version);

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "base/buf.h"
+#include "base/encode.h"
 #include "base/map.h"
 #include "model.h"
 
@@ -157,6 +160,7 @@ static void add_flags(struct kc_buf *b, const struct field *f)
         } flags[] = {
             {f->required, "KC_FIELD_REQUIRED"},
             {f->patch_merge, "KC_FIELD_PATCH_MERGE"},
+            {f->patch_replace, "KC_FIELD_PATCH_REPLACE"},
             {f->patch_retain_keys, "KC_FIELD_PATCH_RETAIN_KEYS"},
             {f->map_atomic, "KC_FIELD_MAP_ATOMIC"},
             {!f->required && !f->keep, "KC_FIELD_OMIT_EMPTY"},
@@ -242,8 +246,11 @@ static void add_type(struct out *o, const struct type *t)
                 kc_buf_adds(&o->body, "};\n");
                 kc_buf_done(&b);
         }
-        kc_buf_addf(&o->body, "const struct kc_type kc_t_%s_%s = {.name = \"%s.%s\", .kind = KC_TYPE_OBJECT",
-            o->gv->symbol, t->name, o->gv->package, t->name);
+        kc_buf_addf(&o->body, "const struct kc_type kc_t_%s_%s = {.name = \"%s.%s\", .kind = KC_TYPE_%s", o->gv->symbol,
+            t->name, o->gv->package, t->name,
+            t->any       ? "RAW, .preserve_unknown = true"
+            : t->variant ? "VARIANT"
+                         : "OBJECT");
         if (n > 0)
                 kc_buf_addf(&o->body, ", .fields = f_%s, .n_fields = %zu, .order = o_%s", t->name, n, t->name);
         if (t->map_atomic)
@@ -307,6 +314,23 @@ static void add_columns(struct out *o, const struct resource *r, size_t at)
         kc_buf_adds(&o->body, "};\n");
 }
 
+/* What upstream's discovery says of kinds that are stored (they can be watched): the first 8 bytes of the SHA-256 of
+ * "group/version/kind" as stored. */
+static void add_storage_hash(struct kc_buf *b, const struct resource *r, const char *group, const char *version)
+{
+        enum { WATCH = 1 << 7, LEN = 8 };
+        if (!(r->verbs & WATCH))
+                return;
+        unsigned char sum[EVP_MAX_MD_SIZE];
+        char *text = kc_asprintf("%s/%s/%s", group, version, r->kind);
+        if (!EVP_Digest(text, strlen(text), sum, NULL, EVP_sha256(), NULL))
+                die(text, 0, "cannot hash");
+        char *hash = kc_base64_encode(sum, LEN);
+        kc_buf_addf(b, ".storage_version_hash = \"%s\",\n     ", hash);
+        kc_free(hash);
+        kc_free(text);
+}
+
 static void add_resource(struct out *o, struct kc_buf *b, const struct resource *r, size_t at)
 {
         size_t n_subresources = add_subresources(o, r, at);
@@ -322,8 +346,10 @@ static void add_resource(struct out *o, struct kc_buf *b, const struct resource 
             r->name);
         kc_buf_addf(b, ".short_names = %s, .categories = %s, .selectable_fields = %s,\n     ",
             shared_words(o, r->short_names), shared_words(o, r->categories), shared_words(o, r->selectable));
-        kc_buf_addf(b, ".storage_group = \"%s\", .storage_version = \"%s\",\n     ",
-            r->stored_group ? r->stored_group : gv->group, r->stored_version ? r->stored_version : gv->version);
+        const char *group = r->stored_group ? r->stored_group : gv->group;
+        const char *version = r->stored_version ? r->stored_version : gv->version;
+        kc_buf_addf(b, ".storage_group = \"%s\", .storage_version = \"%s\",\n     ", group, version);
+        add_storage_hash(b, r, group, version);
         if (n_subresources > 0)
                 kc_buf_addf(b, ".subresources = r%zu_sub, .n_subresources = %zu, ", at, n_subresources);
         if (r->n_columns > 0)

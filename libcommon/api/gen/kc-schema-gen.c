@@ -4,20 +4,24 @@
  *   kc-schema-gen <output directory> <file.yaml>...
  *
  * A file has
- *   group, version     "" is core; group "meta" has types only and is not served
- *   package            prefix of the names of its types, "io.k8s.api.apps.v1"
- *   priority           upstream's group priority: higher ones come first in discovery
- *   resources          name, kind, singular, scope (Namespaced or Cluster), served (true), short-names, categories,
- * verbs (all), delete-returns-object (not a Status), stored-as (group-version that objects are stored in),
- * selectable-fields (besides name and namespace), subresources (name, kind, group, version, verbs, served), columns
- * (name, type, format, priority, doc) types name: doc, map (atomic), type-meta (has apiVersion and kind), fields in
- * encoding order; the list types of resources are added here and a field has wire               protobuf number; "2.5":
- * field 5 of the message embedded as field 2 type string int32 int64 double bool bytes quantity int-or-string time
- * micro-time duration raw, a type of this file, or group.version.Type of another; []T, map[string]T; *T where absent
- * and zero differ required, keep     the zero value is encoded, too; required also says so to clients default static
- * default; enum: allowed words; doc: one line list, keys         list type (atomic, set, map) and the keys of map lists
- * map                atomic: the object is replaced as a whole patch, patch-key   strategic merge: strategies (merge,
- * retainKeys) and merge key */
+ *   - group, version ("" is core; group "meta" has types only and is not served);
+ *   - package: prefix of the names of its types, "io.k8s.api.apps.v1";
+ *   - priority: upstream's group priority: higher ones come first in discovery;
+ *   - resources: name, kind, singular, scope (Namespaced or Cluster), served (true), short-names, categories, verbs
+ *     (all), delete-returns-object (not a Status), stored-as (group-version that objects are stored in),
+ *     selectable-fields (besides name and namespace), subresources (name, kind, group, version, verbs, served), columns
+ *     (name, type, format, priority, doc);
+ *   - types by name: doc, map (atomic), type-meta (has apiVersion and kind), and fields in encoding order, or variants
+ *     (the same, by the kind of JSON: object, array, boolean), or any (true: any JSON). The list types of resources are
+ *     added here.
+ * and a field has
+ *   - wire: protobuf number; "2.5": field 5 of the message embedded as field 2;
+ *   - type: string int32 int64 double bool bytes quantity int-or-string time micro-time duration raw, a type of this
+ *     file, or group.version.Type of another; []T, map[string]T; *T where absent and zero differ;
+ *   - required, keep: the zero value is encoded, too; required also says so to clients;
+ *   - default (static), enum (allowed words), doc (one line);
+ *   - list (atomic, set, map) and keys of map lists; map (atomic: the object is replaced as a whole);
+ *   - patch, patch-key: strategies (merge, replace, retainKeys) and merge key of strategic merge. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

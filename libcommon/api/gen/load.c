@@ -43,14 +43,20 @@ static int number(const yaml_node_t *n)
         return (int)v;
 }
 
-/* "3", or "2.5" for field 5 of the message embedded as field 2. */
+/* "3", or "2.5" for field 5 of the message embedded as field 2; at most three numbers. */
 static int wire_number(const yaml_node_t *n)
 {
-        unsigned a, b;
-        char end;
-        if (sscanf(text(n), "%u.%u%c", &a, &b, &end) == 2 && a < 0x7fff && b < 0xffff)
-                return (int)(a << 16 | b);
-        return number(n);
+        enum { BITS = 10 }; /* KC_WIRE_BITS */
+        int wire = 0;
+        char **v = kc_strv_split(text(n), '.');
+        for (size_t i = 0; v[i]; i++) {
+                int64_t part;
+                if (kc_str_to_i64(v[i], &part) < 0 || part < 1 || part >> BITS || i > 2)
+                        die(current_file, n->start_mark.line, "a field number is expected, not \"%s\"", text(n));
+                wire = wire << BITS | (int)part;
+        }
+        kc_strv_free(v);
+        return wire;
 }
 
 static char **words(const yaml_node_t *n)
@@ -123,6 +129,8 @@ static void patch_strategy(struct field *f, const yaml_node_t *n)
         for (char **w = v; *w; w++) {
                 if (kc_streq(*w, "merge"))
                         f->patch_merge = true;
+                else if (kc_streq(*w, "replace"))
+                        f->patch_replace = true;
                 else if (kc_streq(*w, "retainKeys"))
                         f->patch_retain_keys = true;
                 else
@@ -182,9 +190,12 @@ static void type_key(void *target, const char *key, const yaml_node_t *at, const
                 t->map_atomic = kc_streq(text(v), "atomic");
         else if (kc_streq(key, "type-meta"))
                 t->type_meta = flag(v);
-        else if (kc_streq(key, "fields"))
+        else if (kc_streq(key, "any"))
+                t->any = flag(v);
+        else if (kc_streq(key, "fields") || kc_streq(key, "variants")) {
+                t->variant = *key == 'v';
                 each_key(v, fields_key, t);
-        else
+        } else
                 unknown_key(key, at);
 }
 

@@ -10,15 +10,15 @@
 struct field {
         const char *name;
         const char *type; /* as written: "*int32", "[]Container", "map[string]string", "meta.v1.ObjectMeta" */
-        int wire;         /* outer << 16 | inner for a field of an embedded message */
-        bool required, keep, map_atomic, patch_merge, patch_retain_keys;
+        int wire;         /* as in api/schema.h */
+        bool required, keep, map_atomic, patch_merge, patch_replace, patch_retain_keys;
         const char *default_json, *list, *patch_key, *doc;
         char **keys, **enums;
 };
 
 struct type {
         char *name, *doc;
-        bool map_atomic, type_meta;
+        bool map_atomic, type_meta, any, variant;
         struct field *fields; /* in encoding order */
         size_t n_fields;
 };

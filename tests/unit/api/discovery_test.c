@@ -35,11 +35,12 @@ static void groups(void **state)
                        "'version':'v1'}],'preferredVersion':{'groupVersion':'apps/v1','version':'v1'}}");
         kc_json_free(o);
         assert_null(kc_discovery_group(""));
-        assert_null(kc_discovery_group("policy"));
+        assert_null(kc_discovery_group("extensions"));
         o = kc_discovery_group_list();
         assert_string_equal(kc_json_str(o, "kind"), "APIGroupList");
-        assert_int_equal(kc_json_len(kc_json_get(o, "groups")), 8);
-        assert_string_equal(kc_json_str(kc_json_idx(kc_json_get(o, "groups"), 0), "name"), "apps");
+        assert_int_equal(kc_json_len(kc_json_get(o, "groups")), 20);
+        assert_string_equal(kc_json_str(kc_json_idx(kc_json_get(o, "groups"), 0), "name"), "apiregistration.k8s.io");
+        assert_string_equal(kc_json_str(kc_json_idx(kc_json_get(o, "groups"), 1), "name"), "apps");
         kc_json_free(o);
 }
 
@@ -52,7 +53,7 @@ static void resource_list(void **state)
         expect_json(kc_json_find(list, "name", "deployments"),
             "{'name':'deployments','singularName':'deployment','namespaced':true,'kind':'Deployment','verbs':['create',"
             "'delete','deletecollection','get','list','patch','update','watch'],'shortNames':['deploy'],"
-            "'categories':['all']}");
+            "'categories':['all'],'storageVersionHash':'8aSe+NMegvE='}");
         expect_json(kc_json_find(list, "name", "deployments/scale"),
             "{'name':'deployments/scale','singularName':'','namespaced':true,'group':'autoscaling','version':'v1',"
             "'kind':'Scale','verbs':['get','patch','update']}");
@@ -61,7 +62,7 @@ static void resource_list(void **state)
             "'verbs':['get','patch','update']}");
         kc_json_free(o);
         assert_null(kc_discovery_resources("apps", "v2"));
-        assert_null(kc_discovery_resources("autoscaling", "v1"));
+        assert_null(kc_discovery_resources("autoscaling", "v3"));
 }
 
 static void aggregated(void **state)
@@ -83,8 +84,8 @@ static void aggregated(void **state)
             "'verbs':['create']}]}");
         kc_json_free(o);
         o = kc_discovery_aggregated(false);
-        assert_int_equal(kc_json_len(kc_json_get(o, "items")), 8);
-        expect_json(kc_json_get(kc_json_idx(kc_json_get(o, "items"), 0), "metadata"), "{'name':'apps'}");
+        assert_int_equal(kc_json_len(kc_json_get(o, "items")), 20);
+        expect_json(kc_json_get(kc_json_idx(kc_json_get(o, "items"), 1), "metadata"), "{'name':'apps'}");
         kc_json_free(o);
 }
 

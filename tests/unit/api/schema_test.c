@@ -29,7 +29,8 @@ static void finds_resources(void **state)
         assert_false(kc_schema_resource("", "v1", "namespaces")->verbs & KC_VERB_DELETECOLLECTION);
         assert_false(kc_schema_resource("", "v1", "nodes")->namespaced);
         assert_ptr_equal(kc_schema_kind("", "v1", "Pod"), pods);
-        assert_null(kc_schema_resource("", "v1", "persistentvolumes"));
+        assert_string_equal(pods->storage_version_hash, "xPOwRZ+Yhw8=");
+        assert_null(kc_schema_resource("", "v1", "persistentvolume"));
         assert_null(kc_schema_resource("apps", "v2", "deployments"));
         assert_null(kc_schema_kind("", "v1", "Pods"));
 }
@@ -44,9 +45,11 @@ static void takes_the_preferred_version(void **state)
 static void orders_groups_as_upstream(void **state)
 {
         (void)state;
-        static const char *const groups[] = {"", "apps", "events.k8s.io", "authentication.k8s.io",
-            "authorization.k8s.io", "rbac.authorization.k8s.io", "scheduling.k8s.io", "coordination.k8s.io",
-            "discovery.k8s.io"};
+        static const char *const groups[] = {"apiregistration.k8s.io", "", "apps", "events.k8s.io",
+            "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "autoscaling", "batch",
+            "certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "storage.k8s.io",
+            "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io",
+            "node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io"};
         size_t n;
         const struct kc_group_version *const *gvs = kc_schema_group_versions(&n);
         assert_int_equal(n, sizeof(groups) / sizeof(groups[0]));
@@ -90,10 +93,20 @@ static void describes_fields(void **state)
         assert_null(kc_type_field(spec, "zz"));
         /* Field 8 of VolumeSource, which Volume embeds as its field 2. */
         const struct kc_type *volume = kc_schema_type("io.k8s.api.core.v1.Volume");
-        assert_int_equal(kc_type_field(volume, "iscsi")->wire, 2 << 16 | 8);
+        assert_int_equal(kc_type_field(volume, "iscsi")->wire, 2 << KC_WIRE_BITS | 8);
         assert_int_equal(kc_type_field(kc_schema_type("io.k8s.api.core.v1.PodSpec"), "volumes")->flags,
             KC_FIELD_PATCH_MERGE | KC_FIELD_PATCH_RETAIN_KEYS | KC_FIELD_OMIT_EMPTY);
         assert_true(kc_schema_type("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")->map_atomic);
+}
+
+/* A rule of an admission policy embeds an embedded one. */
+static void embeds_twice(void **state)
+{
+        (void)state;
+        const struct kc_type *rule = kc_schema_type("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations");
+        assert_int_equal(kc_type_field(rule, "resourceNames")->wire, 1);
+        assert_int_equal(kc_type_field(rule, "operations")->wire, 2 << KC_WIRE_BITS | 1);
+        assert_int_equal(kc_type_field(rule, "scope")->wire, 2 << (2 * KC_WIRE_BITS) | 2 << KC_WIRE_BITS | 4);
 }
 
 static void stores_events_once(void **state)
@@ -103,6 +116,8 @@ static void stores_events_once(void **state)
         assert_string_equal(events->storage_group, "");
         assert_string_equal(events->storage_version, "v1");
         assert_string_equal(events->storage_prefix, "events");
+        assert_string_equal(events->storage_version_hash, "r2yiGXH7wu8=");
+        assert_string_equal(kc_schema_resource("autoscaling", "v1", "horizontalpodautoscalers")->storage_version, "v2");
 }
 
 /* Binary search needs sorted tables; order must name every field once. */
@@ -156,6 +171,7 @@ int main(void)
             cmocka_unit_test(orders_groups_as_upstream),
             cmocka_unit_test(has_subresources),
             cmocka_unit_test(describes_fields),
+            cmocka_unit_test(embeds_twice),
             cmocka_unit_test(stores_events_once),
             cmocka_unit_test(tables_are_sound),
             cmocka_unit_test(splits_api_versions),
