@@ -130,5 +130,6 @@ enum stage_result stage_impersonate(struct api_req *q)
         struct kc_user *impersonated = make_user(&w, sa_ns);
         kc_user_unref(q->user);
         q->user = impersonated;
+        kc_audit_record_impersonated(q->audit, impersonated);
         return STAGE_NEXT;
 }

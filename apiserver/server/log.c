@@ -140,6 +140,7 @@ static void on_headers(struct kc_http_call *call, int code, void *arg)
         KC_CLEANUP(kc_strv_freep) char **headers = api_reply_headers(s->q, "text/plain");
         atomic_store(&s->q->code, 200);
         kc_http_start(s->q->http, 200, headers);
+        audit_response_started(s->q, 200);
         s->started = true;
 }
 

@@ -34,6 +34,7 @@ static void defaults(struct kc_apiserver_options *o)
             .event_ttl = 3600 * KC_SEC,
             .kubelet_timeout = 5 * KC_SEC,
         };
+        kc_audit_flags_defaults(&o->audit);
 }
 
 /* clang-format off */
@@ -130,15 +131,10 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             IGNORED("watch-cache", "Etcd"),
             IGNORED("watch-cache-sizes", "Etcd"),
             IGNORED("storage-media-type", "Etcd"),
-            IGNORED("audit-log-path", "Auditing"),
-            IGNORED("audit-policy-file", "Auditing"),
-            IGNORED("audit-log-maxage", "Auditing"),
-            IGNORED("audit-log-maxbackup", "Auditing"),
-            IGNORED("audit-log-maxsize", "Auditing"),
         };
         if (ret)
                 memcpy(ret, rows, sizeof(rows));
-        return KC_ARRAY_LEN(rows);
+        return KC_ARRAY_LEN(rows) + kc_audit_flags_table(&o->audit, ret ? ret + KC_ARRAY_LEN(rows) : NULL);
 }
 /* clang-format on */
 
@@ -263,7 +259,9 @@ static int complete(struct kc_apiserver_options *o, struct kc_error *err)
                         kc_strv_push(&o->kubelet_preferred_address_types, address_types[i]);
         if (kc_strv_len(o->service_account_key_files) == 0)
                 kc_strv_push(&o->service_account_key_files, o->service_account_signing_key_file);
-        int r = parse_cidrs(o, err);
+        int r = kc_audit_flags_complete(&o->audit, err);
+        if (r == 0)
+                r = parse_cidrs(o, err);
         if (r == 0)
                 r = parse_node_ports(o, err);
         if (r < 0)
@@ -303,5 +301,6 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)
                 kc_strv_free(lists[i]);
+        kc_audit_flags_done(&o->audit);
         *o = (struct kc_apiserver_options){0};
 }

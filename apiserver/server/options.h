@@ -1,6 +1,7 @@
 /* The flags of kube-apiserver, with upstream's names and defaults. */
 #pragma once
 
+#include "audit/flags.h"
 #include "base/error.h"
 #include "base/ip.h"
 #include "daemon/daemon.h"
@@ -40,6 +41,8 @@ struct kc_apiserver_options {
         char *kubelet_client_certificate, *kubelet_client_key, *kubelet_certificate_authority;
         char **kubelet_preferred_address_types;
         int64_t kubelet_timeout; /* usec */
+
+        struct kc_audit_flags audit;
 
         /* Derived when the flags are complete. */
         struct kc_cidr service_cidrs[2];

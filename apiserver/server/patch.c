@@ -43,6 +43,7 @@ int patch_read(struct api_req *q, struct patch *ret, struct kc_error *err)
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         if (kc_json_parse(body, len, NULL, &ret->body, &why) < 0)
                 return kc_err_bad_request(err, "error decoding patch: %s", kc_error_message(&why));
+        kc_audit_record_request(q->audit, ret->body);
         bool array = ret->kind == PATCH_JSON;
         if (array ? kc_json_is_arr(ret->body) : kc_json_is_obj(ret->body))
                 return 0;

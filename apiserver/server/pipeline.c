@@ -14,6 +14,7 @@ static const struct {
 } stages[] = {
     {"request info", stage_request_info},
     {"authentication", stage_authenticate},
+    {"audit", stage_audit},
     {"impersonation", stage_impersonate},
     {"in-flight limits", stage_limit},
     {"authorization", stage_authorize},
@@ -22,6 +23,7 @@ static const struct {
 static void req_free(void *arg)
 {
         struct api_req *q = arg;
+        audit_done(q);
         req_info_done(&q->info);
         kc_user_unref(q->user);
         kc_strv_free(q->warnings);
@@ -62,6 +64,7 @@ static struct api_req *req_new(struct kc_apiserver *s, struct kc_http_req *http)
         q->server = s;
         q->http = http;
         q->started = kc_clock_mono(NULL);
+        q->received = kc_clock_now(NULL);
         atomic_init(&q->code, 0);
         atomic_init(&q->response_size, 0);
         kc_http_req_set_data(http, q, req_free);
@@ -165,6 +168,7 @@ enum stage_result stage_authenticate(struct api_req *q)
                                                   : kc_authn_authenticate(q->server->authn, &req, &q->user, &err);
         if (r == 0)
                 return STAGE_NEXT;
+        audit_unauthenticated(q);
         api_reply_error(q, &err);
         return STAGE_ANSWERED;
 }
@@ -202,13 +206,9 @@ void stage_limit_release(struct api_req *q)
 
 /* --- authorization */
 
-enum stage_result stage_authorize(struct api_req *q)
+struct kc_authz_attrs request_attrs(const struct api_req *q)
 {
-        KC_CLEANUP(kc_freep) char *text = api_req_param(q, "fieldSelector");
-        KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = NULL;
-        if (text && q->info.is_resource)
-                (void)kc_field_selector_parse(text, &fields, NULL); /* the handler complains of a bad one */
-        const struct kc_authz_attrs attrs = {
+        return (struct kc_authz_attrs){
             .user = q->user,
             .verb = q->info.verb,
             .resource_request = q->info.is_resource,
@@ -219,10 +219,22 @@ enum stage_result stage_authorize(struct api_req *q)
             .subresource = q->info.subresource,
             .name = q->info.name,
             .path = q->info.path,
-            .field_selector = fields,
         };
+}
+
+enum stage_result stage_authorize(struct api_req *q)
+{
+        KC_CLEANUP(kc_freep) char *text = api_req_param(q, "fieldSelector");
+        KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = NULL;
+        if (text && q->info.is_resource)
+                (void)kc_field_selector_parse(text, &fields, NULL); /* the handler complains of a bad one */
+        struct kc_authz_attrs attrs = request_attrs(q);
+        attrs.field_selector = fields;
         KC_CLEANUP(kc_freep) char *reason = NULL;
-        if (kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW)
+        bool allowed = kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW;
+        kc_audit_record_annotate(q->audit, "authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+        kc_audit_record_annotate(q->audit, "authorization.k8s.io/reason", reason);
+        if (allowed)
                 return STAGE_NEXT;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         (void)kc_authz_forbidden(&err, &attrs, reason);

@@ -27,6 +27,21 @@ bool api_req_param_bool(const struct api_req *q, const char *name, bool def)
 
 /* --- headers */
 
+/* RFC 7234 warning text: 299 - "text". */
+static void push_warning(char ***headers, const char *text)
+{
+        struct kc_buf b = KC_BUF_INIT;
+        kc_buf_adds(&b, "299 - \"");
+        for (const char *p = text; *p; p++) {
+                if (*p == '"' || *p == '\\')
+                        kc_buf_addc(&b, '\\');
+                kc_buf_addc(&b, (unsigned char)*p < ' ' ? ' ' : *p);
+        }
+        kc_buf_addc(&b, '"');
+        kc_strv_push(headers, "Warning");
+        kc_strv_push_take(headers, kc_buf_take_str(&b));
+}
+
 static char **headers_of(const struct api_req *q, const char *content_type, bool warnings)
 {
         char **h = NULL;
@@ -38,8 +53,8 @@ static char **headers_of(const struct api_req *q, const char *content_type, bool
                 kc_strv_push(&h, "Content-Type");
                 kc_strv_push(&h, content_type);
         }
-        if (warnings)
-                warnings_add_headers(q->warnings, &h);
+        for (size_t i = 0; warnings && q->warnings && q->warnings[i]; i++)
+                push_warning(&h, q->warnings[i]);
         return h;
 }
 
@@ -114,6 +129,7 @@ void api_reply_json(struct api_req *q, int code, const struct json_object *tree)
                 api_reply_error(q, &err);
                 return;
         }
+        kc_audit_record_response(q->audit, tree);
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_from_buf(&out);
         api_reply_bytes(q, code, media_content_type(&q->media), body);
 }
@@ -143,6 +159,7 @@ void api_reply_error_continue(struct api_req *q, const struct kc_error *err, con
         KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
         if (!kc_str_empty(continue_token))
                 kc_json_set_str(kc_json_ensure_obj(status, "metadata"), "continue", continue_token);
+        kc_audit_record_response(q->audit, status);
         reply_status(q, code, status, err);
 }
 
@@ -157,6 +174,8 @@ void api_reply_object(struct api_req *q, int code, const struct kc_object *obj)
 {
         bool converted = q->row && convert_needed(q->row) && q->sub == NULL;
         if (q->media.type == MEDIA_JSON && q->media.as == AS_ITSELF && !q->media.pretty && !converted) {
+                if (kc_audit_record_wants_response(q->audit))
+                        kc_audit_record_response(q->audit, kc_object_json(obj));
                 struct kc_bytes *bytes = kc_object_bytes(obj);
                 KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
                 kc_buf_reserve(&out, kc_bytes_len(bytes) + 1);

@@ -19,6 +19,7 @@
 
 struct kc_apiserver;
 struct kc_object;
+struct kc_audit_record;
 
 /* request.RequestInfo of upstream. "" instead of absent. */
 struct req_info {
@@ -54,7 +55,9 @@ struct api_req {
         struct media media;
         char **warnings;
         char audit_id[KC_UUID_LEN];
+        struct kc_audit_record *audit; /* NULL: nothing is recorded of it */
         kc_mono started;
+        kc_time received;
         bool mutating, long_running, inflight, dry_run;
         atomic_int code;
         atomic_size_t response_size;

@@ -236,6 +236,8 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
         if (r == 0)
                 r = make_auth(s, err);
         if (r == 0)
+                r = kc_audit_new(&s->o->audit.opts, &s->audit, err);
+        if (r == 0)
                 r = make_registry(s, err);
         if (r == 0)
                 r = make_kubelet_clients(s, err);
@@ -422,6 +424,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
                 kc_loop_flush(s->store_loop); /* never started: the cache's loads are still posted */
         }
         kc_registry_free(s->registry);
+        kc_audit_free(s->audit);
         kc_admission_free(s->admission);
         kc_satoken_free(s->satoken);
         kc_authn_free(s->authn);

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "admission/admission.h"
+#include "audit/record.h"
 #include "auth/authn.h"
 #include "auth/authz.h"
 #include "auth/satoken.h"
@@ -45,6 +46,7 @@ struct kc_apiserver {
         struct kc_authn *authn;
         struct kc_authz *authz;
         struct kc_satoken *satoken;
+        struct kc_audit *audit; /* NULL: nothing is recorded */
         struct kc_admission *admission;
         struct kc_registry *registry;
         struct kc_bootstrap *bootstrap;
@@ -78,6 +80,16 @@ enum stage_result stage_authenticate(struct api_req *q);
 enum stage_result stage_impersonate(struct api_req *q);
 enum stage_result stage_limit(struct api_req *q);
 enum stage_result stage_authorize(struct api_req *q);
+enum stage_result stage_audit(struct api_req *q);
+/* What is asked for, as authorizers and the audit policy look at it. Borrows from q. */
+struct kc_authz_attrs request_attrs(const struct api_req *q);
+
+/* --- audit_stage.c */
+void audit_unauthenticated(struct api_req *q);
+/* The headers of an answer that streams are out. */
+void audit_response_started(struct api_req *q, int code);
+/* The last event; the request is about to be freed. */
+void audit_done(struct api_req *q);
 /* Gives back what stage_limit took. On the request's loop. */
 void stage_limit_release(struct api_req *q);
 /* The handler, when the body is in. */
@@ -174,10 +186,6 @@ struct piece_source {
 /* Starts the answer, compressed if the peer likes that. Any thread; takes the source, also when the request has been
  * answered meanwhile. */
 void stream_reply(struct api_req *q, struct piece_source take_source);
-
-/* --- warnings.c. Appends a Warning header (name, value) for each text, as upstream limits them: each once; when they
- * are more than 4,096 characters in all, each is cut at 256. */
-void warnings_add_headers(char *const *texts, char ***headers);
 
 /* --- compress.c */
 bool compress_wanted(const struct api_req *q);

@@ -215,6 +215,7 @@ static void respond(struct watcher *w)
             q, q->media.type == MEDIA_PROTOBUF ? KC_PROTOBUF_MEDIA_TYPE ";stream=watch" : "application/json");
         atomic_store(&q->code, 200);
         kc_http_start(q->http, 200, headers);
+        audit_response_started(q, 200);
         kc_http_on_drain(q->http, on_drain, w);
         q->on_closed = on_closed;
         q->on_closed_arg = w;

@@ -72,7 +72,7 @@ is() {
 # has <what> <part> <text>
 has() {
     case $3 in
-    *"$2"*) return ;;
+    *"$2"*) return 0 ;;
     esac
     fail "$1"
     echo "  expected to contain: $2" >&2
