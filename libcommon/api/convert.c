@@ -1,9 +1,11 @@
-/* Conversion between versions: what is named differently, as tables. */
+/* Conversion between versions: what is named differently, as tables, and functions where that is not all. */
 #include "api/convert.h"
 
 #include <errno.h>
 
 #include "api/codec.h"
+#include "api/convert_internal.h"
+#include "api/defaults.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -25,8 +27,11 @@ static const struct {
         const char *kind, *a, *b; /* apiVersions */
         const struct rename *fields;
         size_t n_fields;
+        void (*forward)(struct json_object *o), (*backward)(struct json_object *o);
 } conversions[] = {
-    {"Event", "v1", "events.k8s.io/v1", event_fields, KC_ARRAY_LEN(event_fields)},
+    {"Event", "v1", "events.k8s.io/v1", .fields = event_fields, .n_fields = KC_ARRAY_LEN(event_fields)},
+    {"HorizontalPodAutoscaler", "autoscaling/v1", "autoscaling/v2", .forward = kc_convert_autoscaler_to_v2,
+        .backward = kc_convert_autoscaler_to_v1},
 };
 
 static void rename_field(struct json_object *tree, const char *from, const char *to)
@@ -52,8 +57,15 @@ int kc_convert(struct json_object *tree, const struct kc_resource *to, struct kc
                         const struct rename *f = &conversions[i].fields[k];
                         rename_field(tree, forward ? f->a : f->b, forward ? f->b : f->a);
                 }
+                if (conversions[i].forward)
+                        (forward ? conversions[i].forward : conversions[i].backward)(tree);
                 kc_json_set_str(tree, "apiVersion", target);
-                return kc_codec_decode(tree, to->type, NULL, err);
+                int r = kc_codec_decode(tree, to->type, NULL, err);
+                if (r < 0)
+                        return r;
+                kc_codec_default(tree, to->type);
+                kc_default_object(tree, to);
+                return 0;
         }
         return kc_error_set(err, EINVAL, "no conversion of %s from %s to %s", kind ? kind : "an object without kind",
             from ? from : "no version", target);

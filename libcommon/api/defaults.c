@@ -1,5 +1,6 @@
-/* Defaults that depend on more than one field: SetDefaults_* of upstream, beyond the static ones of the schema. Pod
- * specs are in defaults_pod.c. Pure functions on the caller's tree: any thread. */
+/* Defaults that depend on more than one field: SetDefaults_* of upstream, beyond the static ones of the schema. Pods
+ * are in defaults_pod.c, other workloads in defaults_workloads.c, policies and infrastructure in defaults_cluster.c.
+ * Pure functions on the caller's tree: any thread. */
 #include "api/defaults.h"
 
 #include <string.h>
@@ -7,13 +8,18 @@
 #include "api/defaults_internal.h"
 #include "base/str.h"
 
-/* Sets a key that is absent (or null). */
-static void set_missing(struct json_object *o, const char *key, struct json_object *take_v)
+void kc_default_missing(struct json_object *o, const char *key, struct json_object *take_v)
 {
         if (kc_json_get(o, key))
                 kc_json_free(take_v);
         else
                 kc_json_set(o, key, take_v);
+}
+
+void kc_default_int(struct json_object *o, const char *key, int64_t value)
+{
+        if (kc_json_int(o, key, 0) == 0)
+                kc_json_set_int(o, key, value);
 }
 
 static const char *str_or(const struct json_object *o, const char *key, const char *other)
@@ -22,8 +28,7 @@ static const char *str_or(const struct json_object *o, const char *key, const ch
         return kc_str_empty(s) ? other : s;
 }
 
-/* Strings that Go holds by value: "" is unset. */
-static const char *default_str(struct json_object *o, const char *key, const char *value)
+const char *kc_default_str(struct json_object *o, const char *key, const char *value)
 {
         if (kc_str_empty(kc_json_str(o, key)))
                 kc_json_set_str(o, key, value);
@@ -35,7 +40,7 @@ static void default_service_ports(struct json_object *ports)
         for (size_t i = 0; i < kc_json_len(ports); i++) {
                 struct json_object *p = kc_json_idx_mut(ports, i);
                 const struct json_object *target = kc_json_get(p, "targetPort");
-                default_str(p, "protocol", "TCP");
+                kc_default_str(p, "protocol", "TCP");
                 if (!target || kc_streq(kc_json_as_str(target), "") ||
                     (json_object_is_type(target, json_type_int) && kc_json_int(p, "targetPort", 0) == 0))
                         kc_json_set_int(p, "targetPort", kc_json_int(p, "port", 0));
@@ -45,7 +50,7 @@ static void default_service_ports(struct json_object *ports)
 static void default_session_affinity(struct json_object *spec)
 {
         enum { THREE_HOURS = 10800 };
-        const char *affinity = default_str(spec, "sessionAffinity", "None");
+        const char *affinity = kc_default_str(spec, "sessionAffinity", "None");
         if (kc_streq(affinity, "None"))
                 kc_json_del(spec, "sessionAffinityConfig");
         if (kc_streq(affinity, "ClientIP") && !kc_json_at(spec, "sessionAffinityConfig.clientIP.timeoutSeconds"))
@@ -57,22 +62,22 @@ static void default_service(struct json_object *o)
 {
         struct json_object *spec = kc_json_ensure_obj(o, "spec");
         default_session_affinity(spec);
-        const char *type = default_str(spec, "type", "ClusterIP");
+        const char *type = kc_default_str(spec, "type", "ClusterIP");
         bool balanced = kc_streq(type, "LoadBalancer"), node_port = kc_streq(type, "NodePort");
         bool cluster_ip = kc_streq(type, "ClusterIP");
         default_service_ports(kc_json_get_mut(spec, "ports"));
         if (balanced || node_port || (cluster_ip && kc_json_len(kc_json_get(spec, "externalIPs")) > 0))
-                default_str(spec, "externalTrafficPolicy", "Cluster");
+                kc_default_str(spec, "externalTrafficPolicy", "Cluster");
         if (balanced || node_port || cluster_ip)
-                set_missing(spec, "internalTrafficPolicy", json_object_new_string("Cluster"));
+                kc_default_missing(spec, "internalTrafficPolicy", json_object_new_string("Cluster"));
         if (!balanced)
                 return;
-        set_missing(spec, "allocateLoadBalancerNodePorts", json_object_new_boolean(true));
+        kc_default_missing(spec, "allocateLoadBalancerNodePorts", json_object_new_boolean(true));
         struct json_object *ingress = kc_json_at_mut(o, "status.loadBalancer.ingress");
         for (size_t i = 0; i < kc_json_len(ingress); i++) {
                 struct json_object *in = kc_json_idx_mut(ingress, i);
                 if (!kc_str_empty(kc_json_str(in, "ip")))
-                        set_missing(in, "ipMode", json_object_new_string("VIP"));
+                        kc_default_missing(in, "ipMode", json_object_new_string("VIP"));
         }
 }
 
@@ -83,7 +88,7 @@ static void default_template(struct json_object *o)
 
 static void default_replicas(struct json_object *o)
 {
-        set_missing(kc_json_ensure_obj(o, "spec"), "replicas", json_object_new_int64(1));
+        kc_default_missing(kc_json_ensure_obj(o, "spec"), "replicas", json_object_new_int64(1));
 }
 
 static void default_replica_set(struct json_object *o)
@@ -97,13 +102,13 @@ static void default_deployment(struct json_object *o)
         struct json_object *spec = kc_json_ensure_obj(o, "spec");
         struct json_object *strategy = kc_json_ensure_obj(spec, "strategy");
         default_replicas(o);
-        if (kc_streq(default_str(strategy, "type", "RollingUpdate"), "RollingUpdate")) {
+        if (kc_streq(kc_default_str(strategy, "type", "RollingUpdate"), "RollingUpdate")) {
                 struct json_object *rolling = kc_json_ensure_obj(strategy, "rollingUpdate");
-                set_missing(rolling, "maxUnavailable", json_object_new_string("25%"));
-                set_missing(rolling, "maxSurge", json_object_new_string("25%"));
+                kc_default_missing(rolling, "maxUnavailable", json_object_new_string("25%"));
+                kc_default_missing(rolling, "maxSurge", json_object_new_string("25%"));
         }
-        set_missing(spec, "revisionHistoryLimit", json_object_new_int64(10));
-        set_missing(spec, "progressDeadlineSeconds", json_object_new_int64(600));
+        kc_default_missing(spec, "revisionHistoryLimit", json_object_new_int64(10));
+        kc_default_missing(spec, "progressDeadlineSeconds", json_object_new_int64(600));
         default_template(o);
 }
 
@@ -111,12 +116,12 @@ static void default_daemon_set(struct json_object *o)
 {
         struct json_object *spec = kc_json_ensure_obj(o, "spec");
         struct json_object *strategy = kc_json_ensure_obj(spec, "updateStrategy");
-        if (kc_streq(default_str(strategy, "type", "RollingUpdate"), "RollingUpdate")) {
+        if (kc_streq(kc_default_str(strategy, "type", "RollingUpdate"), "RollingUpdate")) {
                 struct json_object *rolling = kc_json_ensure_obj(strategy, "rollingUpdate");
-                set_missing(rolling, "maxUnavailable", json_object_new_int64(1));
-                set_missing(rolling, "maxSurge", json_object_new_int64(0));
+                kc_default_missing(rolling, "maxUnavailable", json_object_new_int64(1));
+                kc_default_missing(rolling, "maxSurge", json_object_new_int64(0));
         }
-        set_missing(spec, "revisionHistoryLimit", json_object_new_int64(10));
+        kc_default_missing(spec, "revisionHistoryLimit", json_object_new_int64(10));
         default_template(o);
 }
 
@@ -137,7 +142,7 @@ static void default_replication_controller(struct json_object *o)
 static void default_namespace(struct json_object *o)
 {
         const char *name = kc_json_str_at(o, "metadata.name");
-        default_str(kc_json_ensure_obj(o, "status"), "phase", "Active");
+        kc_default_str(kc_json_ensure_obj(o, "status"), "phase", "Active");
         if (!kc_str_empty(name))
                 kc_json_set_str(kc_json_ensure_obj(o, "metadata.labels"), "kubernetes.io/metadata.name", name);
 }
@@ -156,12 +161,12 @@ static void default_binding(struct json_object *o)
 {
         struct json_object *subjects = kc_json_get_mut(o, "subjects"), *ref = kc_json_get_mut(o, "roleRef");
         if (ref)
-                default_str(ref, "apiGroup", "rbac.authorization.k8s.io");
+                kc_default_str(ref, "apiGroup", "rbac.authorization.k8s.io");
         for (size_t i = 0; i < kc_json_len(subjects); i++) {
                 struct json_object *s = kc_json_idx_mut(subjects, i);
                 const char *kind = str_or(s, "kind", "");
                 if (strcmp(kind, "User") == 0 || strcmp(kind, "Group") == 0)
-                        default_str(s, "apiGroup", "rbac.authorization.k8s.io");
+                        kc_default_str(s, "apiGroup", "rbac.authorization.k8s.io");
         }
 }
 
@@ -171,7 +176,7 @@ static void default_endpoints(struct json_object *o)
         for (size_t i = 0; i < kc_json_len(subsets); i++) {
                 struct json_object *ports = kc_json_get_mut(kc_json_idx_mut(subsets, i), "ports");
                 for (size_t j = 0; j < kc_json_len(ports); j++)
-                        default_str(kc_json_idx_mut(ports, j), "protocol", "TCP");
+                        kc_default_str(kc_json_idx_mut(ports, j), "protocol", "TCP");
         }
 }
 
@@ -180,19 +185,19 @@ static void default_endpoint_slice(struct json_object *o)
         struct json_object *ports = kc_json_get_mut(o, "ports");
         for (size_t i = 0; i < kc_json_len(ports); i++) {
                 struct json_object *p = kc_json_idx_mut(ports, i);
-                set_missing(p, "name", json_object_new_string(""));
-                set_missing(p, "protocol", json_object_new_string("TCP"));
+                kc_default_missing(p, "name", json_object_new_string(""));
+                kc_default_missing(p, "protocol", json_object_new_string("TCP"));
         }
 }
 
 static void default_secret(struct json_object *o)
 {
-        default_str(o, "type", "Opaque");
+        kc_default_str(o, "type", "Opaque");
 }
 
 static void default_priority_class(struct json_object *o)
 {
-        set_missing(o, "preemptionPolicy", json_object_new_string("PreemptLowerPriority"));
+        kc_default_missing(o, "preemptionPolicy", json_object_new_string("PreemptLowerPriority"));
 }
 
 static const struct {
@@ -205,14 +210,30 @@ static const struct {
     {"", "Namespace", default_namespace},
     {"", "Node", default_node},
     {"", "Endpoints", default_endpoints},
+    {"", "LimitRange", kc_default_limit_range},
+    {"", "PersistentVolume", kc_default_persistent_volume},
+    {"", "PersistentVolumeClaim", kc_default_persistent_volume_claim},
+    {"", "PodTemplate", kc_default_pod_template},
+    {"", "ResourceQuota", kc_default_resource_quota},
     {"", "Secret", default_secret},
     {"apps", "Deployment", default_deployment},
     {"apps", "DaemonSet", default_daemon_set},
     {"apps", "ReplicaSet", default_replica_set},
+    {"apps", "StatefulSet", kc_default_stateful_set},
+    {"apiextensions.k8s.io", "CustomResourceDefinition", kc_default_custom_resource_definition},
+    {"autoscaling", "HorizontalPodAutoscaler", kc_default_autoscaler},
+    {"batch", "CronJob", kc_default_cron_job},
+    {"batch", "Job", kc_default_job},
     {"discovery.k8s.io", "EndpointSlice", default_endpoint_slice},
+    {"networking.k8s.io", "NetworkPolicy", kc_default_network_policy},
+    {"node.k8s.io", "RuntimeClass", kc_default_runtime_class},
     {"rbac.authorization.k8s.io", "RoleBinding", default_binding},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", default_binding},
+    {"resource.k8s.io", "ResourceClaim", kc_default_resource_claim},
+    {"resource.k8s.io", "ResourceClaimTemplate", kc_default_resource_claim_template},
+    {"resource.k8s.io", "ResourceSlice", kc_default_resource_slice},
     {"scheduling.k8s.io", "PriorityClass", default_priority_class},
+    {"storage.k8s.io", "CSIDriver", kc_default_csi_driver},
 };
 
 void kc_default_object(struct json_object *tree, const struct kc_resource *r)

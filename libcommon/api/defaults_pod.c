@@ -10,27 +10,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-static void set_missing(struct json_object *o, const char *key, struct json_object *take_v)
-{
-        if (kc_json_get(o, key))
-                kc_json_free(take_v);
-        else
-                kc_json_set(o, key, take_v);
-}
-
-static void default_str(struct json_object *o, const char *key, const char *value)
-{
-        if (kc_str_empty(kc_json_str(o, key)))
-                kc_json_set_str(o, key, value);
-}
-
-/* Integers that Go holds by value: 0 is unset. */
-static void default_int(struct json_object *o, const char *key, int64_t value)
-{
-        if (kc_json_int(o, key, 0) == 0)
-                kc_json_set_int(o, key, value);
-}
-
 /* What stands before the first slash is a registry's host if it looks like one. */
 static bool is_registry_host(const char *s, size_t len)
 {
@@ -73,13 +52,13 @@ static void default_probe(struct json_object *probe)
 {
         if (!probe)
                 return;
-        default_int(probe, "timeoutSeconds", 1);
-        default_int(probe, "periodSeconds", 10);
-        default_int(probe, "successThreshold", 1);
-        default_int(probe, "failureThreshold", 3);
+        kc_default_int(probe, "timeoutSeconds", 1);
+        kc_default_int(probe, "periodSeconds", 10);
+        kc_default_int(probe, "successThreshold", 1);
+        kc_default_int(probe, "failureThreshold", 3);
         struct json_object *grpc = kc_json_get_mut(probe, "grpc");
         if (grpc)
-                set_missing(grpc, "service", json_object_new_string(""));
+                kc_default_missing(grpc, "service", json_object_new_string(""));
 }
 
 static void default_http_get(struct json_object *action)
@@ -87,8 +66,8 @@ static void default_http_get(struct json_object *action)
         struct json_object *http = kc_json_get_mut(action, "httpGet");
         if (!http)
                 return;
-        default_str(http, "path", "/");
-        default_str(http, "scheme", "HTTP");
+        kc_default_str(http, "path", "/");
+        kc_default_str(http, "scheme", "HTTP");
 }
 
 static void default_env(struct json_object *env)
@@ -96,7 +75,7 @@ static void default_env(struct json_object *env)
         for (size_t i = 0; i < kc_json_len(env); i++) {
                 struct json_object *ref = kc_json_at_mut(kc_json_idx_mut(env, i), "valueFrom.fieldRef");
                 if (ref)
-                        default_str(ref, "apiVersion", "v1");
+                        kc_default_str(ref, "apiVersion", "v1");
         }
 }
 
@@ -125,9 +104,9 @@ static void default_container(struct json_object *c)
 {
         static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
         static const char *const hooks[] = {"postStart", "preStop"};
-        default_str(c, "imagePullPolicy", pull_policy(kc_json_str(c, "image")));
-        default_str(c, "terminationMessagePath", "/dev/termination-log");
-        default_str(c, "terminationMessagePolicy", "File");
+        kc_default_str(c, "imagePullPolicy", pull_policy(kc_json_str(c, "image")));
+        kc_default_str(c, "terminationMessagePath", "/dev/termination-log");
+        kc_default_str(c, "terminationMessagePolicy", "File");
         for (size_t i = 0; i < KC_ARRAY_LEN(probes); i++) {
                 default_probe(kc_json_get_mut(c, probes[i]));
                 default_http_get(kc_json_get_mut(c, probes[i]));
@@ -136,7 +115,7 @@ static void default_container(struct json_object *c)
                 default_http_get(kc_json_get_mut(kc_json_get_mut(c, "lifecycle"), hooks[i]));
         struct json_object *ports = kc_json_get_mut(c, "ports");
         for (size_t i = 0; i < kc_json_len(ports); i++)
-                default_str(kc_json_idx_mut(ports, i), "protocol", "TCP");
+                kc_default_str(kc_json_idx_mut(ports, i), "protocol", "TCP");
         default_env(kc_json_get_mut(c, "env"));
         default_resources(kc_json_get_mut(c, "resources"));
 }
@@ -146,7 +125,7 @@ static void default_downward_items(struct json_object *items)
         for (size_t i = 0; i < kc_json_len(items); i++) {
                 struct json_object *ref = kc_json_get_mut(kc_json_idx_mut(items, i), "fieldRef");
                 if (ref)
-                        default_str(ref, "apiVersion", "v1");
+                        kc_default_str(ref, "apiVersion", "v1");
         }
 }
 
@@ -157,7 +136,7 @@ static void default_projected(struct json_object *projected)
                 struct json_object *s = kc_json_idx_mut(sources, i);
                 struct json_object *token = kc_json_get_mut(s, "serviceAccountToken");
                 if (token)
-                        set_missing(token, "expirationSeconds", json_object_new_int64(3600));
+                        kc_default_missing(token, "expirationSeconds", json_object_new_int64(3600));
                 default_downward_items(kc_json_get_mut(kc_json_get_mut(s, "downwardAPI"), "items"));
         }
 }
@@ -177,18 +156,18 @@ static void default_volume(struct json_object *v)
         for (size_t i = 0; i < KC_ARRAY_LEN(with_mode); i++) {
                 struct json_object *source = kc_json_get_mut(v, with_mode[i]);
                 if (source)
-                        set_missing(source, "defaultMode", json_object_new_int64(MODE));
+                        kc_default_missing(source, "defaultMode", json_object_new_int64(MODE));
         }
         struct json_object *host_path = kc_json_get_mut(v, "hostPath"), *image = kc_json_get_mut(v, "image");
         if (host_path)
-                set_missing(host_path, "type", json_object_new_string(""));
+                kc_default_missing(host_path, "type", json_object_new_string(""));
         if (image)
-                default_str(image, "pullPolicy", pull_policy(kc_json_str(image, "reference")));
+                kc_default_str(image, "pullPolicy", pull_policy(kc_json_str(image, "reference")));
         default_downward_items(kc_json_get_mut(kc_json_get_mut(v, "downwardAPI"), "items"));
         default_projected(kc_json_get_mut(v, "projected"));
         struct json_object *claim = kc_json_at_mut(v, "ephemeral.volumeClaimTemplate.spec");
         if (claim)
-                set_missing(claim, "volumeMode", json_object_new_string("Filesystem"));
+                kc_default_missing(claim, "volumeMode", json_object_new_string("Filesystem"));
 }
 
 static void each(struct json_object *list, void (*set)(struct json_object *o))
@@ -202,11 +181,11 @@ void kc_default_pod_spec(struct json_object *spec)
         enum { GRACE_SECONDS = 30 };
         if (!spec)
                 return;
-        default_str(spec, "dnsPolicy", "ClusterFirst");
-        default_str(spec, "restartPolicy", "Always");
-        set_missing(spec, "securityContext", json_object_new_object());
-        set_missing(spec, "terminationGracePeriodSeconds", json_object_new_int64(GRACE_SECONDS));
-        default_str(spec, "schedulerName", "default-scheduler");
+        kc_default_str(spec, "dnsPolicy", "ClusterFirst");
+        kc_default_str(spec, "restartPolicy", "Always");
+        kc_default_missing(spec, "securityContext", json_object_new_object());
+        kc_default_missing(spec, "terminationGracePeriodSeconds", json_object_new_int64(GRACE_SECONDS));
+        kc_default_str(spec, "schedulerName", "default-scheduler");
         each(kc_json_get_mut(spec, "volumes"), default_volume);
         each(kc_json_get_mut(spec, "initContainers"), default_container);
         each(kc_json_get_mut(spec, "containers"), default_container);
@@ -219,7 +198,7 @@ static void requests_from_limits(struct json_object *c)
 {
         const struct json_object *limits = kc_json_at(c, "resources.limits");
         KC_JSON_FOREACH(limits, name, value)
-        set_missing(kc_json_ensure_obj(c, "resources.requests"), name, kc_json_copy(value));
+        kc_default_missing(kc_json_ensure_obj(c, "resources.requests"), name, kc_json_copy(value));
 }
 
 /* Limits of the pod as a whole: what its containers ask for is its request, else the limit is. */
@@ -232,7 +211,7 @@ static void pod_level_requests(const struct json_object *pod, struct json_object
                 char buf[KC_QUANTITY_LEN];
                 struct kc_quantity q = kc_pod_containers_request(pod, overcommitted[i]);
                 if (q.nano > 0)
-                        set_missing(kc_json_ensure_obj(spec, "resources.requests"), overcommitted[i],
+                        kc_default_missing(kc_json_ensure_obj(spec, "resources.requests"), overcommitted[i],
                             json_object_new_string(kc_quantity_format(&q, buf)));
         }
         requests_from_limits(spec);
@@ -243,7 +222,7 @@ static void host_ports(struct json_object *c)
         struct json_object *ports = kc_json_get_mut(c, "ports");
         for (size_t i = 0; i < kc_json_len(ports); i++) {
                 struct json_object *p = kc_json_idx_mut(ports, i);
-                default_int(p, "hostPort", kc_json_int(p, "containerPort", 0));
+                kc_default_int(p, "hostPort", kc_json_int(p, "containerPort", 0));
         }
 }
 
@@ -254,7 +233,7 @@ void kc_default_pod(struct json_object *pod)
         each(kc_json_get_mut(spec, "containers"), requests_from_limits);
         each(kc_json_get_mut(spec, "initContainers"), requests_from_limits);
         pod_level_requests(pod, spec);
-        set_missing(spec, "enableServiceLinks", json_object_new_boolean(true));
+        kc_default_missing(spec, "enableServiceLinks", json_object_new_boolean(true));
         if (kc_json_bool(spec, "hostNetwork", false)) {
                 each(kc_json_get_mut(spec, "containers"), host_ports);
                 each(kc_json_get_mut(spec, "initContainers"), host_ports);
