@@ -39,11 +39,16 @@ struct kc_worker {
         bool begun;    /* no other static pod of its name is in the way */
         bool admitted; /* fits, or ran here before the kubelet did */
         enum kc_worker_state state;
-        struct kc_pod_runtime *rt; /* as last fetched; NULL: never */
+        struct kc_pod_runtime *rt;     /* as last fetched; NULL: never */
+        struct json_object *allocated; /* resources that the pod was given (pod/resize.h); NULL: what it asks for */
+        char *resize_pending;          /* why it has not got what it asks for: "Deferred", "Infeasible"; NULL: it has */
 
         bool status_seeded; /* the API's status was taken as the old one */
         kc_time terminating_since;
         struct kc_pod_sync sync;
+        char *resize_message;      /* to resize_pending */
+        int64_t resize_generation; /* of the pod when that was last said */
+        bool resizing;             /* allocated, not yet actuated */
         int mount_failures;
         int exit_polls;
 };
@@ -104,6 +109,8 @@ void kc_workers_poke_after(struct kc_kubelet *k, const char *uid, int64_t usec);
 struct kc_pod_runtime *kc_workers_runtime(struct kc_kubelet *k, const char *uid);
 /* Pods that are not terminated, for admission and capacity; references. */
 void kc_workers_active_pods(struct kc_kubelet *k, struct kc_objects *ret);
+/* ... and those about which that is not known yet. */
+void kc_workers_possible_pods(struct kc_kubelet *k, struct kc_objects *ret);
 void kc_workers_all_pods(struct kc_kubelet *k, struct kc_objects *ret);
 /* The worker that the sync of this key works on; NULL: gone. Valid during the sync: only it frees workers. */
 struct kc_worker *kc_workers_begin(struct kc_kubelet *k, const char *uid, struct kc_object **ret_pod);
@@ -116,6 +123,17 @@ bool kc_workers_known(struct kc_kubelet *k, const char *uid);
 bool kc_workers_sources_ready(struct kc_kubelet *k);
 /* Pod by namespace and name; with a reference. NULL: none. */
 struct kc_object *kc_workers_find(struct kc_kubelet *k, const char *ns, const char *name);
+
+/* Pods whose resize has been put off may fit now. */
+void kc_workers_poke_deferred(struct kc_kubelet *k);
+
+/* --- resize.c. All on the pod's worker; pod: as its source has it. */
+/* After admission: what the pod was given before this kubelet started, or what it asks for now, which is recorded. */
+void kc_resize_load(struct kc_kubelet *k, struct kc_worker *w, const struct kc_object *pod);
+/* Gives the pod what it asks for now if the node has it. */
+void kc_resize_allocate(struct kc_kubelet *k, struct kc_worker *w, const struct kc_object *pod);
+/* After a sync: records what has become of it, and says so. pod: with what it was given. */
+void kc_resize_observe(struct kc_kubelet *k, struct kc_worker *w, const struct kc_object *pod);
 
 /* --- pod_sync.c: kc_sync_fn of the pods' controller. */
 int kc_pod_sync_key(void *kubelet, const char *uid, struct kc_error *err);

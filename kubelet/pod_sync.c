@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
+#include "kubelet/pod/resize.h"
 #include "kubelet/status/generate.h"
 
 #define RETRY_USEC (10 * KC_SEC)
@@ -97,6 +98,10 @@ static struct json_object *generate(struct pass *p, bool terminal)
             .terminal = terminal,
             .fail_reason = p->fail_reason,
             .fail_message = p->fail_message,
+            .resize = {.pending_reason = p->w->resize_pending,
+                .pending_message = p->w->resize_message,
+                .in_progress = p->w->resizing,
+                .error = p->w->sync.resize_error},
             .now = kc_clock_now(p->k->clock),
             .probe = probe_result,
             .probe_arg = p->k};
@@ -226,8 +231,22 @@ static void run_sync(struct pass *p)
         struct kc_error err = KC_ERROR_INIT;
         if (kc_runtime_sync_pod(p->k->runtime, p->object, w->rt, &facts, &w->sync, &err) < 0)
                 log_failure(p, &err, "Error syncing pod, retrying");
+        kc_resize_observe(p->k, w, p->object);
         if (w->sync.retry_at)
                 poke_after(p, KC_MAX(w->sync.retry_at - kc_clock_now(p->k->clock), (int64_t)KC_MSEC));
+}
+
+/* From here on the pod is what it has been given. */
+static void allocate(struct pass *p)
+{
+        struct kc_worker *w = p->w;
+        if (!w->allocated)
+                kc_resize_load(p->k, w, p->object);
+        kc_resize_allocate(p->k, w, p->object);
+        struct kc_object *given = kc_resize_apply(p->object, w->allocated);
+        kc_object_unref(p->object);
+        p->object = given;
+        p->pod = kc_object_json(given);
 }
 
 /* True: it has come to its end, go on with terminating. */
@@ -238,6 +257,7 @@ static bool sync_running(struct pass *p)
                 return true;
         if (past_deadline(p) || !admit(p))
                 return false; /* comes again as failed, or was rejected */
+        allocate(p);
         ensure_mirror(p);
         if (publish(p, false))
                 return true;
@@ -396,14 +416,14 @@ int kc_pod_sync_key(void *arg, const char *uid, struct kc_error *err)
         (void)err;
         if (atomic_load(&k->stopping))
                 return 0;
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *object = NULL;
-        struct kc_worker *w = kc_workers_begin(k, uid, &object);
-        if (!w)
-                return 0;
         if (!kc_node_runtime_name(k->node)) {
                 kc_workers_poke_after(k, uid, FIRST_LOOK_USEC); /* the runtime has not answered yet */
                 return 0;
         }
+        struct kc_object *object = NULL; /* the pass's, which may replace it */
+        struct kc_worker *w = kc_workers_begin(k, uid, &object);
+        if (!w)
+                return 0;
         pthread_mutex_lock(&k->mutex);
         struct pass p = {.k = k,
             .w = w,
@@ -415,5 +435,6 @@ int kc_pod_sync_key(void *arg, const char *uid, struct kc_error *err)
         pthread_mutex_unlock(&k->mutex);
         if (fetch(&p))
                 step(&p);
+        kc_object_unref(p.object);
         return 0;
 }

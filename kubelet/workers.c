@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
+#include "kubelet/pod/resize.h"
 
 void kc_workers_free(void *p)
 {
@@ -15,6 +16,9 @@ void kc_workers_free(void *p)
         kc_free(w->uid);
         kc_free(w->fail_reason);
         kc_free(w->fail_message);
+        kc_json_free(w->allocated);
+        kc_free(w->resize_pending);
+        kc_free(w->resize_message);
         kc_free(w);
 }
 
@@ -100,27 +104,36 @@ struct kc_pod_runtime *kc_workers_runtime(struct kc_kubelet *k, const char *uid)
         return rt;
 }
 
-static void collect(struct kc_kubelet *k, bool active_only, struct kc_objects *ret)
+enum which { ADMITTED, NOT_ENDED, ALL };
+
+static void collect(struct kc_kubelet *k, enum which which, struct kc_objects *ret)
 {
         pthread_mutex_lock(&k->mutex);
         KC_CLEANUP(kc_strv_freep) char **uids = kc_map_sorted_keys(k->workers);
         for (char **uid = uids; uid && *uid; uid++) {
                 const struct kc_worker *w = kc_map_get(k->workers, *uid);
-                if (!w->pod || (active_only && (w->state >= KC_WORKER_TERMINATED || !w->admitted)))
+                if (!w->pod || (which != ALL && w->state >= KC_WORKER_TERMINATED) ||
+                    (which == ADMITTED && !w->admitted))
                         continue;
-                kc_objects_push_take(ret, kc_object_ref(w->pod));
+                /* What a pod would like to have does not count, but what it was given. */
+                kc_objects_push_take(ret, kc_resize_apply(w->pod, w->allocated));
         }
         pthread_mutex_unlock(&k->mutex);
 }
 
 void kc_workers_active_pods(struct kc_kubelet *k, struct kc_objects *ret)
 {
-        collect(k, true, ret);
+        collect(k, ADMITTED, ret);
+}
+
+void kc_workers_possible_pods(struct kc_kubelet *k, struct kc_objects *ret)
+{
+        collect(k, NOT_ENDED, ret);
 }
 
 void kc_workers_all_pods(struct kc_kubelet *k, struct kc_objects *ret)
 {
-        collect(k, false, ret);
+        collect(k, ALL, ret);
 }
 
 struct kc_object *kc_workers_find(struct kc_kubelet *k, const char *ns, const char *name)
@@ -153,6 +166,22 @@ void kc_workers_set_state(struct kc_kubelet *k, struct kc_worker *w, enum kc_wor
 {
         pthread_mutex_lock(&k->mutex);
         w->state = state;
+        pthread_mutex_unlock(&k->mutex);
+        if (state >= KC_WORKER_TERMINATED)
+                kc_workers_poke_deferred(k);
+}
+
+void kc_workers_poke_deferred(struct kc_kubelet *k)
+{
+        size_t it = 0;
+        const char *uid;
+        void *value;
+        pthread_mutex_lock(&k->mutex);
+        while (kc_map_next(k->workers, &it, &uid, &value)) {
+                const struct kc_worker *w = value;
+                if (kc_streq(w->resize_pending, "Deferred"))
+                        kc_workers_poke(k, uid);
+        }
         pthread_mutex_unlock(&k->mutex);
 }
 

@@ -114,12 +114,22 @@ static int create_named(struct kc_registry_ctx *c, struct json_object *obj, cons
         return r;
 }
 
-/* errors.NewGenerateNameConflict */
+/* errors.NewGenerateNameConflict, in the place of AlreadyExists. */
 static int no_unique_name(const struct kc_registry_ctx *c, struct kc_error *err)
 {
-        return kc_error_set_api(err, 409, KC_REASON_ALREADY_EXISTS,
-            "%s \"%s\" already exists, the server was not able to generate a unique name for the object",
-            c->row->resource, c->name);
+        KC_CLEANUP(kc_freep)
+        char *resource =
+            c->row->group[0] ? kc_asprintf("%s.%s", c->row->resource, c->row->group) : kc_strdup(c->row->resource);
+        kc_error_done(err);
+        int r = kc_err_already_exists(err, c->row->group, c->row->resource, c->name);
+        if (!err)
+                return r;
+        kc_str_set(&err->message, NULL);
+        err->message =
+            kc_asprintf("%s \"%s\" already exists, the server was not able to generate a unique name for the object",
+                resource, c->name);
+        kc_error_details(err)->retry_after_seconds = 1;
+        return r;
 }
 
 int kc_registry_create(struct kc_registry_ctx *c, struct json_object *take_obj, const struct json_object *options,
@@ -139,7 +149,7 @@ int kc_registry_create(struct kc_registry_ctx *c, struct json_object *take_obj, 
                 c->name = name ? name : "";
                 kc_error_done(err);
                 r = create_named(c, tree, options, &made, err);
-                if (r == -EEXIST && generate && i == REG_NAME_ATTEMPTS - 1 && err)
+                if (r == -EEXIST && !kc_str_empty(base) && (!generate || i == REG_NAME_ATTEMPTS - 1))
                         r = no_unique_name(c, err);
                 c->name = caller_name;
         }

@@ -31,7 +31,9 @@ static int check_preconditions(const struct deletion *x, struct kc_error *err)
                 why = kc_asprintf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in "
                                   "record (%s). The object might have been modified",
                     x->d.resource_version, rv);
-        return why ? reg_conflict(x->c, why, err) : 0;
+        /* rest.BeforeDelete names the kind, not the resource. */
+        const struct kc_resource *row = x->c->row;
+        return why ? kc_err_conflict(err, row->group, row->kind, x->c->name, why) : 0;
 }
 
 /* --- finalizers of the garbage collector, by what the request asks for */

@@ -109,16 +109,17 @@ static int parse_proto(const struct api_req *q, const char *body, size_t len, co
         return 0;
 }
 
+/* *ret_repeats: keys that YAML repeats. */
 static int parse_body(const struct api_req *q, const struct decode_target *t, enum body_type type,
-    struct json_object **ret, struct kc_error *err)
+    struct json_object **ret, char ***ret_repeats, struct kc_error *err)
 {
         size_t len;
         const char *body = kc_http_req_body(q->http, &len);
         if (type == BODY_PROTO)
                 return parse_proto(q, body, len, t, ret, err);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        int r =
-            type == BODY_YAML ? kc_yaml_parse(body, len, NULL, ret, &why) : kc_json_parse(body, len, NULL, ret, &why);
+        int r = type == BODY_YAML ? kc_yaml_parse_lax(body, len, NULL, ret, ret_repeats, &why)
+                                  : kc_json_parse(body, len, NULL, ret, &why);
         if (r < 0) {
                 KC_CLEANUP(kc_freep)
                 char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
@@ -174,17 +175,36 @@ static int check_kind(const struct decode_target *t, struct json_object *tree, s
 
 /* --- strictness */
 
-static int strictness(struct api_req *q, const struct decode_target *t, int field_validation, char *const *duplicates,
-    char *const *unknown, struct kc_error *err)
+/* What a body has more than once. */
+struct repeated {
+        char **fields; /* of JSON: paths */
+        char **lines;  /* of YAML: messages */
+};
+
+static void repeated_done(struct repeated *r)
+{
+        kc_strv_free(r->fields);
+        kc_strv_free(r->lines);
+}
+
+static int strictness(struct api_req *q, const struct decode_target *t, int field_validation,
+    const struct repeated *rep, char *const *unknown, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **found = NULL;
-        for (size_t i = 0; duplicates && duplicates[i]; i++)
-                kc_strv_pushf(&found, "duplicate field \"%s\"", duplicates[i]);
+        bool warn = field_validation == VALIDATE_WARN;
+        for (size_t i = 0; warn && rep->lines && rep->lines[i]; i++)
+                kc_strv_push(&found, rep->lines[i]);
+        if (!warn && rep->lines) {
+                KC_CLEANUP(kc_freep) char *lines = kc_strv_join(rep->lines, "\n  ");
+                kc_strv_pushf(&found, "yaml: unmarshal errors:\n  %s", lines);
+        }
+        for (size_t i = 0; rep->fields && rep->fields[i]; i++)
+                kc_strv_pushf(&found, "duplicate field \"%s\"", rep->fields[i]);
         for (size_t i = 0; unknown && unknown[i]; i++)
                 kc_strv_pushf(&found, "unknown field \"%s\"", unknown[i]);
         if (!found || field_validation == VALIDATE_IGNORE)
                 return 0;
-        if (field_validation == VALIDATE_WARN) {
+        if (warn) {
                 for (size_t i = 0; found[i]; i++)
                         kc_strv_push(&q->warnings, found[i]);
                 return 0;
@@ -194,14 +214,14 @@ static int strictness(struct api_req *q, const struct decode_target *t, int fiel
         return cannot_be_handled(t->kind, t->version, t, why, err);
 }
 
-static int decode(struct api_req *q, const struct decode_target *t, int field_validation, char *const *duplicates,
+static int decode(struct api_req *q, const struct decode_target *t, int field_validation, const struct repeated *rep,
     struct json_object *tree, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **unknown = NULL;
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         if (kc_codec_decode(tree, t->type, &unknown, &why) < 0)
                 return cannot_be_handled(t->kind, t->version, t, kc_error_message(&why), err);
-        int r = strictness(q, t, field_validation, duplicates, unknown, err);
+        int r = strictness(q, t, field_validation, rep, unknown, err);
         if (r < 0)
                 return r;
         kc_codec_default(tree, t->type);
@@ -213,36 +233,36 @@ static int decode(struct api_req *q, const struct decode_target *t, int field_va
 int decode_untyped(struct api_req *q, const struct decode_target *t, struct json_object **ret, struct kc_error *err)
 {
         enum body_type type;
+        KC_CLEANUP(kc_strv_freep) char **repeats = NULL; /* as with JSON, of no interest here */
         int r = media_of(q, &type, err);
-        return r < 0 ? r : parse_body(q, t, type, ret, err);
+        return r < 0 ? r : parse_body(q, t, type, ret, &repeats, err);
 }
 
 int decode_tree(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object *tree,
     struct kc_error *err)
 {
         int r = check_kind(t, tree, err);
-        return r < 0 ? r : decode(q, t, field_validation, NULL, tree, err);
+        return r < 0 ? r : decode(q, t, field_validation, &(struct repeated){0}, tree, err);
 }
 
 int decode_body(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object **ret,
     struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
-        KC_CLEANUP(kc_strv_freep) char **duplicates = NULL;
+        KC_CLEANUP(repeated_done) struct repeated repeated = {0};
         enum body_type type;
         int r = media_of(q, &type, err);
         if (r == 0)
-                r = parse_body(q, t, type, &tree, err);
+                r = parse_body(q, t, type, &tree, &repeated.lines, err);
         if (r == 0)
                 r = check_kind(t, tree, err);
         if (r < 0)
                 return r;
         size_t len;
         const char *body = kc_http_req_body(q->http, &len);
-        /* Repeated keys of YAML have been refused by its parser. */
         if (type == BODY_JSON && field_validation != VALIDATE_IGNORE)
-                duplicates = kc_json_duplicates(body, len);
-        r = decode(q, t, field_validation, duplicates, tree, err);
+                repeated.fields = kc_json_duplicates(body, len);
+        r = decode(q, t, field_validation, &repeated, tree, err);
         if (r < 0)
                 return r;
         kc_audit_record_request(q->audit, tree);

@@ -48,29 +48,15 @@ void handle_delete(struct api_req *q)
 
 /* --- DELETECOLLECTION: the objects that match now, one after another */
 
-struct deleted {
-        struct kc_objects objects;
-        char *revision; /* of the list */
-};
-
-static void deleted_done(struct deleted *d)
-{
-        kc_objects_done(&d->objects);
-        kc_free(d->revision);
-}
-
-static int delete_listed(struct api_req *q, const struct kc_cache_list *l, struct kc_delete_request *d,
-    struct kc_objects *ret, struct kc_error *err)
+static int delete_listed(
+    struct api_req *q, const struct kc_cache_list *l, struct kc_delete_request *d, struct kc_error *err)
 {
         for (size_t i = 0; i < l->n; i++) {
                 struct kc_registry_ctx c;
-                struct kc_object *obj = NULL;
                 write_ctx_init(q, &c);
                 c.ns = kc_cache_entry_namespace(l->v[i]);
                 c.name = kc_cache_entry_name(l->v[i]);
-                int r = kc_registry_delete(&c, d, &obj, NULL, err);
-                if (obj)
-                        kc_objects_push_take(ret, obj);
+                int r = kc_registry_delete(&c, d, NULL, NULL, err);
                 if (r < 0 && !kc_error_is(err, KC_REASON_NOT_FOUND))
                         return r;
                 kc_error_done(err);
@@ -78,14 +64,14 @@ static int delete_listed(struct api_req *q, const struct kc_cache_list *l, struc
         return 0;
 }
 
-static int delete_collection(struct api_req *q, struct deleted *ret, struct kc_error *err)
+/* *ret: the objects as they were. With a limit, only so many are deleted. */
+static int delete_collection(struct api_req *q, struct kc_cache_list *ret, struct kc_error *err)
 {
         KC_CLEANUP(delete_options_done) struct delete_options o = {0};
         KC_CLEANUP(list_options_done) struct list_options lo = {0};
-        KC_CLEANUP(kc_cache_list_done) struct kc_cache_list l = {0};
-        int r = delete_options_parse(q, &o, err);
+        int r = list_options_parse(q, false, &lo, err);
         if (r == 0)
-                r = list_options_parse(q, false, &lo, err);
+                r = delete_options_parse(q, &o, err);
         if (r < 0)
                 return r;
         const struct kc_cache_list_opts clo = {
@@ -97,30 +83,18 @@ static int delete_collection(struct api_req *q, struct deleted *ret, struct kc_e
             .match = list_options_matcher(&lo),
             .match_arg = &lo,
         };
-        r = kc_cache_list(q->stored->cache, &clo, &l, err);
-        if (r < 0)
-                return r;
-        ret->revision = kc_asprintf("%lld", (long long)l.revision);
-        return delete_listed(q, &l, &o.request, &ret->objects, err);
-}
-
-static struct json_object *tree_of(void *arg, size_t i)
-{
-        const struct kc_objects *l = arg;
-        return kc_object_copy_json(l->v[i]);
+        r = kc_cache_list(q->stored->cache, &clo, ret, err);
+        return r < 0 ? r : delete_listed(q, ret, &o.request, err);
 }
 
 static void delete_collection_job(struct api_req *q)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(deleted_done) struct deleted d = {0};
-        if (delete_collection(q, &d, &err) < 0) {
+        KC_CLEANUP(kc_cache_list_done) struct kc_cache_list l = {0};
+        if (delete_collection(q, &l, &err) < 0)
                 api_reply_error(q, &err);
-                return;
-        }
-        const struct list_meta m = {.resource_version = d.revision};
-        const struct list_items items = {.n = d.objects.n, .tree = tree_of, .arg = &d.objects};
-        list_made_reply(q, &m, &items);
+        else
+                list_made_reply(q, &l);
 }
 
 void handle_delete_collection(struct api_req *q)

@@ -11,14 +11,14 @@ static const char TYPE[] = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 /* metav1/validation.ValidateDeleteOptions */
 static int validate(const struct json_object *o, struct kc_error *err)
 {
-        static const char *const policies[] = {"Background", "Foreground", "Orphan", "nil", NULL};
+        static const char *const policies[] = {"Foreground", "Background", "Orphan", "nil", NULL};
         static const char *const all[] = {"All", NULL};
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors e = {0};
         const char *policy = kc_json_str(o, "propagationPolicy");
         if (policy && kc_json_get(o, "orphanDependents"))
                 kc_field_invalid_str(
                     &e, "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set");
-        if (policy && !kc_strv_has((char *const *)policies, policy))
+        if (policy && (strcmp(policy, "nil") == 0 || !kc_strv_has((char *const *)policies, policy)))
                 kc_field_not_supported(&e, "propagationPolicy", policy, policies);
         const struct json_object *dry = kc_json_get(o, "dryRun");
         for (size_t i = 0; i < kc_json_len(dry); i++) {

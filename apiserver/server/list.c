@@ -140,24 +140,6 @@ static void stream_stored(struct api_req *q, struct kc_cache_list *take_list)
         stream_reply(q, (struct piece_source){.next = stored_next, .free = stored_free, .arg = s});
 }
 
-/* --- other forms */
-
-static struct json_object *tree_of(void *arg, size_t i)
-{
-        const struct kc_cache_list *l = arg;
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(l->v[i]);
-        return kc_object_copy_json(obj);
-}
-
-static void reply_made(struct api_req *q, struct kc_cache_list *l)
-{
-        KC_CLEANUP(kc_freep) char *revision = kc_asprintf("%lld", (long long)l->revision);
-        const struct list_meta m = {
-            .resource_version = revision, .continue_token = l->continue_token, .remaining = l->remaining};
-        const struct list_items items = {.n = l->n, .tree = tree_of, .arg = l};
-        list_made_reply(q, &m, &items);
-}
-
 /* --- the handler */
 
 static bool as_bytes(const struct api_req *q)
@@ -175,7 +157,7 @@ static void list_blocking(struct api_req *q)
         else if (list_now(q, &o, &o.read, &l, &err) < 0)
                 api_reply_error_continue(q, &err, l.continue_token);
         else if (!as_bytes(q) || kc_audit_record_wants_response(q->audit))
-                reply_made(q, &l);
+                list_made_reply(q, &l);
         else if (!is_large(&l))
                 reply_whole(q, &l);
         else

@@ -64,7 +64,7 @@ static void reply_pieces(struct api_req *q, struct pieces *take_p)
 
 /* --- the list without its items */
 
-static struct json_object *list_head(const struct api_req *q, const struct list_meta *m)
+static struct json_object *list_head(const struct api_req *q, const struct kc_cache_list *l)
 {
         struct json_object *list;
         if (q->media.as == AS_TABLE) {
@@ -76,17 +76,18 @@ static struct json_object *list_head(const struct api_req *q, const struct list_
                 list = kc_json_build("{'kind':%s,'apiVersion':%s,'metadata':{}}", q->row->list_kind, api_version);
         }
         struct json_object *meta = kc_json_ensure_obj(list, "metadata");
-        kc_json_set_str(meta, "resourceVersion", m->resource_version);
-        kc_json_set_str(meta, "continue", m->continue_token);
-        if (m->remaining > 0)
-                kc_json_set_int(meta, "remainingItemCount", m->remaining);
+        KC_CLEANUP(kc_freep) char *revision = kc_asprintf("%lld", (long long)l->revision);
+        kc_json_set_str(meta, "resourceVersion", revision);
+        kc_json_set_str(meta, "continue", l->continue_token);
+        if (l->remaining > 0)
+                kc_json_set_int(meta, "remainingItemCount", l->remaining);
         return list;
 }
 
-static struct json_object *item_of(
-    const struct api_req *q, struct json_object *take_tree, const char *include, kc_time now)
+static struct json_object *item_of(const struct api_req *q, struct kc_cache_entry *e, const char *include, kc_time now)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *tree = take_tree;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *obj = kc_resources_object(e);
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_object_copy_json(obj);
         convert_from_storage(q->row, tree);
         if (q->media.as == AS_TABLE)
                 return table_row(q, tree, include, now);
@@ -147,7 +148,7 @@ static int end_proto(const struct api_req *q, const struct json_object *head, st
         return 0;
 }
 
-static int make(const struct api_req *q, const struct json_object *head, const struct list_items *items,
+static int make(const struct api_req *q, const struct json_object *head, const struct kc_cache_list *l,
     const char *include, struct pieces *p, struct kc_error *err)
 {
         bool proto = q->media.type == MEDIA_PROTOBUF;
@@ -157,9 +158,9 @@ static int make(const struct api_req *q, const struct json_object *head, const s
                 cut(p);
         else
                 begin_json(q, head, p);
-        for (size_t i = 0; i < items->n && r == 0; i++) {
+        for (size_t i = 0; i < l->n && r == 0; i++) {
                 KC_CLEANUP(kc_json_freep)
-                struct json_object *item = item_of(q, items->tree(items->arg, i), include, now);
+                struct json_object *item = item_of(q, l->v[i], include, now);
                 r = add_item(q, item, i == 0, p, err);
         }
         if (r < 0 || proto)
@@ -171,16 +172,16 @@ static int make(const struct api_req *q, const struct json_object *head, const s
 
 /* --- YAML, JSON for people, and what the audit records: as one tree */
 
-static void reply_tree(struct api_req *q, struct json_object *list, const struct list_items *items, const char *include)
+static void reply_tree(struct api_req *q, struct json_object *list, const struct kc_cache_list *l, const char *include)
 {
         struct json_object *array = kc_json_ensure_arr(list, q->media.as == AS_TABLE ? "rows" : "items");
         kc_time now = kc_clock_now(NULL);
-        for (size_t i = 0; i < items->n; i++)
-                kc_json_push(array, item_of(q, items->tree(items->arg, i), include, now));
+        for (size_t i = 0; i < l->n; i++)
+                kc_json_push(array, item_of(q, l->v[i], include, now));
         api_reply_json(q, 200, list);
 }
 
-void list_made_reply(struct api_req *q, const struct list_meta *m, const struct list_items *items)
+void list_made_reply(struct api_req *q, const struct kc_cache_list *l)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(kc_freep) char *include = NULL;
@@ -188,14 +189,14 @@ void list_made_reply(struct api_req *q, const struct list_meta *m, const struct 
                 api_reply_error(q, &err);
                 return;
         }
-        KC_CLEANUP(kc_json_freep) struct json_object *head = list_head(q, m);
+        KC_CLEANUP(kc_json_freep) struct json_object *head = list_head(q, l);
         if (q->media.type == MEDIA_YAML || (q->media.type == MEDIA_JSON && q->media.pretty) ||
             kc_audit_record_wants_response(q->audit)) {
-                reply_tree(q, head, items, include);
+                reply_tree(q, head, l, include);
                 return;
         }
         struct pieces *p = KC_NEW(struct pieces);
-        if (make(q, head, items, include, p, &err) == 0) {
+        if (make(q, head, l, include, p, &err) == 0) {
                 reply_pieces(q, p);
                 return;
         }

@@ -1,6 +1,7 @@
 /* The query parameters of reads: metav1.ListOptions with upstream's checks. Pure: any thread. */
 #include "server/list_options.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -8,10 +9,12 @@
 static int parse_revision(const char *text, int64_t *ret, struct kc_error *err)
 {
         uint64_t v;
-        if (kc_str_to_u64(text, &v) < 0 || v > INT64_MAX)
-                return kc_err_bad_request(err,
-                    "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text,
-                    text);
+        int r = kc_str_to_u64(text, &v);
+        if (r < 0 || v > INT64_MAX)
+                /* Upstream's code, and no reason. */
+                return kc_error_set_api(err, 500, NULL,
+                    "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": %s", text, text,
+                    r == -EINVAL ? "invalid syntax" : "value out of range");
         *ret = (int64_t)v;
         return 0;
 }
@@ -64,7 +67,7 @@ static int parse_selectors(const struct api_req *q, struct list_options *o, stru
                 kc_error_done(&why);
                 return r;
         }
-        return o->fields ? check_fields(o, err) : 0;
+        return 0;
 }
 
 static const char *get_field(const char *field, void *arg)
@@ -96,28 +99,34 @@ static int validate(const struct list_options *o, bool watch, const char *match,
 {
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors e = {0};
         bool initial = o->initial_events != KC_INITIAL_EVENTS_UNSET;
-        static const char *const supported[] = {"Exact", "NotOlderThan", NULL};
-        if (initial && !watch)
-                kc_field_forbidden(&e, "sendInitialEvents", "sendInitialEvents is forbidden for list");
+        static const char *const for_list[] = {"Exact", "NotOlderThan", "", NULL};
+        static const char *const for_watch[] = {"NotOlderThan", NULL};
+        static const char with_continue[] = "resourceVersionMatch is forbidden when continue is provided";
         if (initial && watch && !kc_streq(match, "NotOlderThan"))
                 kc_field_forbidden(&e, "resourceVersionMatch",
                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        if (!kc_str_empty(match)) {
-                if (watch && !initial)
+        if (!kc_str_empty(match) && watch) {
+                if (!initial)
                         kc_field_forbidden(&e, "resourceVersionMatch",
                             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-                if (!watch && kc_str_empty(rv))
+                if (strcmp(match, "NotOlderThan") != 0)
+                        kc_field_not_supported(&e, "resourceVersionMatch", match, for_watch);
+                if (!kc_str_empty(o->continue_token))
+                        kc_field_forbidden(&e, "resourceVersionMatch", with_continue);
+        } else if (!kc_str_empty(match)) {
+                if (kc_str_empty(rv))
                         kc_field_forbidden(&e, "resourceVersionMatch",
                             "resourceVersionMatch is forbidden unless resourceVersion is provided");
                 if (!kc_str_empty(o->continue_token))
-                        kc_field_forbidden(
-                            &e, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+                        kc_field_forbidden(&e, "resourceVersionMatch", with_continue);
                 if (strcmp(match, "Exact") != 0 && strcmp(match, "NotOlderThan") != 0)
-                        kc_field_not_supported(&e, "resourceVersionMatch", match, supported);
+                        kc_field_not_supported(&e, "resourceVersionMatch", match, for_list);
                 if (strcmp(match, "Exact") == 0 && kc_streq(rv, "0"))
                         kc_field_forbidden(&e, "resourceVersionMatch",
                             "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
         }
+        if (initial && !watch)
+                kc_field_forbidden(&e, "sendInitialEvents", "sendInitialEvents is forbidden for list");
         return e.n == 0 ? 0 : kc_err_invalid(err, META_GROUP, LIST_KIND, "", &e);
 }
 
@@ -159,6 +168,17 @@ static void take_scope(const struct api_req *q, struct list_options *o)
         o->name = kc_str_empty(name) ? NULL : kc_strdup(name);
 }
 
+/* .../watch/<resource>/<name>: a field selector must name the same one. */
+static int check_path_name(const struct api_req *q, const struct list_options *o, struct kc_error *err)
+{
+        if (kc_strv_len(q->info.parts) < 2 || !o->fields)
+                return 0;
+        const char *name = kc_field_selector_requires(o->fields, "metadata.name");
+        if (kc_streq(name, q->info.name))
+                return 0;
+        return kc_err_bad_request(err, "fieldSelector metadata.name doesn't match requested name");
+}
+
 static int parse(const struct api_req *q, bool watch, struct list_options *o, struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *rv = api_req_param(q, "resourceVersion");
@@ -178,6 +198,10 @@ static int parse(const struct api_req *q, bool watch, struct list_options *o, st
                 o->initial_events = api_req_param_bool(q, "sendInitialEvents", false) ? KC_INITIAL_EVENTS_TRUE
                                                                                       : KC_INITIAL_EVENTS_FALSE;
         r = validate(o, watch, match, rv, err);
+        if (r == 0 && o->fields)
+                r = check_fields(o, err);
+        if (r == 0)
+                r = check_path_name(q, o, err);
         if (r == 0 && !watch)
                 r = list_read(o, rv, match, err);
         o->watch_revision = -1;

@@ -27,21 +27,6 @@ bool api_req_param_bool(const struct api_req *q, const char *name, bool def)
 
 /* --- headers */
 
-/* RFC 7234 warning text: 299 - "text". */
-static void push_warning(char ***headers, const char *text)
-{
-        struct kc_buf b = KC_BUF_INIT;
-        kc_buf_adds(&b, "299 - \"");
-        for (const char *p = text; *p; p++) {
-                if (*p == '"' || *p == '\\')
-                        kc_buf_addc(&b, '\\');
-                kc_buf_addc(&b, (unsigned char)*p < ' ' ? ' ' : *p);
-        }
-        kc_buf_addc(&b, '"');
-        kc_strv_push(headers, "Warning");
-        kc_strv_push_take(headers, kc_buf_take_str(&b));
-}
-
 static char **headers_of(const struct api_req *q, const char *content_type, bool warnings)
 {
         char **h = NULL;
@@ -53,8 +38,8 @@ static char **headers_of(const struct api_req *q, const char *content_type, bool
                 kc_strv_push(&h, "Content-Type");
                 kc_strv_push(&h, content_type);
         }
-        for (size_t i = 0; warnings && q->warnings && q->warnings[i]; i++)
-                push_warning(&h, q->warnings[i]);
+        if (warnings)
+                warnings_add_headers(q->warnings, &h);
         return h;
 }
 

@@ -187,6 +187,10 @@ struct piece_source {
  * answered meanwhile. */
 void stream_reply(struct api_req *q, struct piece_source take_source);
 
+/* --- warnings.c. Appends a Warning header (name, value) for each text, as upstream limits them: each once; when they
+ * are more than 4,096 characters in all, each is cut at 256. */
+void warnings_add_headers(char *const *texts, char ***headers);
+
 /* --- compress.c */
 bool compress_wanted(const struct api_req *q);
 struct kc_bytes *compress_bytes(const void *data, size_t len);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kubelet/pod/pod.h"
+#include "kubelet/pod/resize.h"
 
 struct compute {
         const struct json_object *pod;
@@ -13,6 +14,7 @@ struct compute {
         kc_probe_result_fn probe;
         void *probe_arg;
         char *const *restart_anyway;
+        const struct json_object *actuated;
         struct kc_actions *a;
 };
 
@@ -168,6 +170,12 @@ static bool sidecar_done(struct compute *c, const struct json_object *container,
                     kc_asprintf("Init container %s definition changed, will be restarted", name), true);
                 return true;
         }
+        const struct json_object *has = kc_json_get(c->actuated, name);
+        if (has && kc_resize_needs_restart(container, has)) {
+                add_kill(c->a, s, KC_KILL_CHANGED,
+                    kc_asprintf("Init container %s resize requires restart, will be restarted", name), true);
+                return true;
+        }
         if (kc_json_get(container, "startupProbe")) {
                 enum kc_probe_result startup = probe(c, KC_PROBE_STARTUP, s);
                 if (startup == KC_PROBE_FAILURE)
@@ -261,9 +269,14 @@ static bool compute_app(struct compute *c, const struct json_object *container)
         bool restart = !kc_streq(kc_json_str(container, "restartPolicy") ?: restart_policy(c->pod), "Never");
         enum kc_kill_reason reason;
         const char *why;
+        const struct json_object *has = kc_json_get(c->actuated, name);
         if (s->has_hash && s->hash != kc_container_hash(container)) {
                 reason = KC_KILL_CHANGED;
                 why = "definition changed";
+                restart = true;
+        } else if (has && kc_resize_needs_restart(container, has)) {
+                reason = KC_KILL_CHANGED;
+                why = "resize requires restart";
                 restart = true;
         } else if (probe(c, KC_PROBE_LIVENESS, s) == KC_PROBE_FAILURE) {
                 reason = KC_KILL_LIVENESS;
@@ -288,7 +301,7 @@ static void compute_ephemeral(struct compute *c)
 }
 
 void kc_actions_compute(const struct json_object *pod, const struct kc_pod_runtime *rt, kc_probe_result_fn probe_fn,
-    void *probe_arg, char *const *restart_anyway, struct kc_actions *ret)
+    void *probe_arg, char *const *restart_anyway, const struct json_object *actuated, struct kc_actions *ret)
 {
         *ret = (struct kc_actions){0};
         struct compute c = {.pod = pod,
@@ -296,6 +309,7 @@ void kc_actions_compute(const struct json_object *pod, const struct kc_pod_runti
             .probe = probe_fn,
             .probe_arg = probe_arg,
             .restart_anyway = restart_anyway,
+            .actuated = actuated,
             .a = ret};
         if (sandbox_changed(pod, rt, &ret->attempt)) {
                 compute_new_sandbox(&c);

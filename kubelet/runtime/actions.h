@@ -28,9 +28,10 @@ struct kc_actions {
 /* Results of probes for a container ID; NULL: always unknown. */
 typedef enum kc_probe_result (*kc_probe_result_fn)(void *arg, enum kc_probe_kind kind, const char *container_id);
 
-/* restart_anyway: strv of names of containers that were killed to be restarted (struct kc_kill.restart), or NULL. */
+/* restart_anyway: strv of names of containers that were killed to be restarted (struct kc_kill.restart), or NULL.
+ * actuated: resources with which containers run (pod/resize.h), or NULL. */
 void kc_actions_compute(const struct json_object *pod, const struct kc_pod_runtime *rt, kc_probe_result_fn probe,
-    void *probe_arg, char *const *restart_anyway, struct kc_actions *ret);
+    void *probe_arg, char *const *restart_anyway, const struct json_object *actuated, struct kc_actions *ret);
 void kc_actions_done(struct kc_actions *a);
 
 /* Does the restart policy (the pod's, or the container's own with its rules) want the container started, given its

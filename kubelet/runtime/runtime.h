@@ -65,9 +65,12 @@ struct kc_start_reason {
 struct kc_pod_sync {
         struct kc_start_reason *reasons;
         size_t n_reasons;
-        char **restart_anyway; /* containers killed by us that are to be started again (kc_actions_compute) */
-        kc_time retry_at;      /* earliest time at which another sync can get further; 0: none */
-        bool changed;          /* something was created, started or removed: fetch again */
+        char **restart_anyway;        /* containers killed by us that are to be started again (kc_actions_compute) */
+        kc_time retry_at;             /* earliest time at which another sync can get further; 0: none */
+        bool changed;                 /* something was created, started or removed: fetch again */
+        struct json_object *actuated; /* what containers run with (pod/resize.h); NULL: taken from the first spec */
+        bool resized;                 /* the last sync has changed that */
+        char *resize_error;           /* why the last resize failed; NULL: it did not */
 };
 void kc_pod_sync_done(struct kc_pod_sync *s);
 /* NULL: none. */

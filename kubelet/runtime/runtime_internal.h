@@ -70,6 +70,12 @@ char *kc_pod_cgroup(const struct kc_runtime *r, const char *uid, const char *qos
 /* Makes it with the pod's limits. */
 int kc_pod_cgroup_ensure(struct kc_runtime *r, const struct json_object *pod, struct kc_error *err);
 
+/* --- resize.c: what a container has been started or resized with. */
+void kc_resize_record(struct kc_pod_sync *sync, const struct json_object *container);
+/* Resizes running containers that differ from what sync->actuated says, but those that are to be killed. */
+int kc_resize_containers(struct kc_runtime *r, const struct json_object *pod, const struct kc_pod_runtime *rt,
+    struct kc_pod_sync *sync, const struct kc_actions *a, struct kc_error *err);
+
 /* --- kills.c: containers that are being stopped. */
 struct kc_kills *kc_kills_new(struct kc_runtime *r);
 void kc_kills_free(struct kc_kills *k);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "daemon/metrics.h"
 #include "kubelet/pod/pod.h"
+#include "kubelet/pod/resize.h"
 #include "kubelet/prober/lifecycle.h"
 #include "kubelet/runtime/runtime_internal.h"
 
@@ -346,6 +347,7 @@ static void start_container(struct step *st, const struct json_object *container
         }
         kc_kubelet_event_pod(r->o.events, st->pod, name, KC_EVENT_NORMAL, "Started", "Container started");
         count_container(st, name);
+        kc_resize_record(st->sync, container);
         link_log(st, container, id, l.sandbox, l.count);
         kc_strv_remove(st->sync->restart_anyway, name);
         if (run_post_start(st, container, id) == 0)
@@ -363,6 +365,17 @@ static void start_kills(struct step *st, const struct kc_actions *a)
         }
 }
 
+/* A resize that fails keeps nothing else from being done. */
+static void resize(struct step *st, const struct kc_actions *a)
+{
+        struct kc_error err = KC_ERROR_INIT;
+        if (kc_resize_containers(st->r, st->pod, st->rt, st->sync, a, &err) < 0) {
+                kc_log_error(&err, "Could not resize a pod, retrying", "pod", kc_meta_name(st->pod));
+                retry_later(st);
+        }
+        kc_error_done(&err);
+}
+
 static int run_step(struct step *st, const struct kc_actions *a, struct kc_error *err)
 {
         const struct kc_rt_sandbox *ready = kc_pod_runtime_ready_sandbox(st->rt);
@@ -372,6 +385,7 @@ static int run_step(struct step *st, const struct kc_actions *a, struct kc_error
                         return res < 0 ? res : 0;
         }
         start_kills(st, a);
+        resize(st, a);
         if (a->n_start == 0)
                 return 0;
         bool host = kc_pod_is_host_network(st->pod);
@@ -397,9 +411,11 @@ int kc_runtime_sync_pod(struct kc_runtime *r, struct kc_object *pod, const struc
 {
         struct step st = {.r = r, .object = pod, .pod = kc_object_json(pod), .rt = rt, .facts = *facts, .sync = sync};
         sync->retry_at = 0;
-        sync->changed = false;
+        sync->changed = sync->resized = false;
+        if (!sync->actuated)
+                sync->actuated = kc_resize_resources(st.pod);
         struct kc_actions a;
-        kc_actions_compute(st.pod, rt, r->o.probe, r->o.arg, sync->restart_anyway, &a);
+        kc_actions_compute(st.pod, rt, r->o.probe, r->o.arg, sync->restart_anyway, sync->actuated, &a);
         int res = run_step(&st, &a, err);
         if (res < 0)
                 retry_later(&st);

@@ -12,6 +12,8 @@ void kc_pod_sync_done(struct kc_pod_sync *s)
         }
         kc_free(s->reasons);
         kc_strv_free(s->restart_anyway);
+        kc_json_free(s->actuated);
+        kc_free(s->resize_error);
         *s = (struct kc_pod_sync){0};
 }
 

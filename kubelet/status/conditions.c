@@ -4,8 +4,8 @@
 #include "kubelet/pod/pod.h"
 #include "kubelet/status/generate.h"
 
-static const char *const owned[] = {
-    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"};
+static const char *const owned[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady",
+    "PodScheduled", "PodResizePending", "PodResizeInProgress"};
 
 /* Appends; the time of the last change stays if the old condition had the same status. */
 static void add(struct json_object *conditions, const struct kc_status_input *in, const char *type, bool value,
@@ -176,5 +176,9 @@ void kc_status_add_conditions(struct json_object *status, const struct kc_status
                 add(conditions, in, "Ready", r.value, r.reason, r.message);
         add(conditions, in, "ContainersReady", r.value, r.reason, r.message);
         add(conditions, in, "PodScheduled", true, NULL, NULL);
+        if (in->resize.pending_reason)
+                add(conditions, in, "PodResizePending", true, in->resize.pending_reason, in->resize.pending_message);
+        if (in->resize.in_progress)
+                add(conditions, in, "PodResizeInProgress", true, in->resize.error ? "Error" : NULL, in->resize.error);
         kc_free(r.message);
 }

@@ -127,17 +127,22 @@ static void set_readiness(struct json_object *s, const struct kc_status_input *i
         kc_json_set_bool(s, "ready", started && passed(in, container, KC_PROBE_READINESS, c, old));
 }
 
-static void set_resources(struct json_object *s, const struct json_object *container)
+/* What the container runs with; what it has been allocated are the requests of the spec as the kubelet admitted it. */
+static void set_resources(struct json_object *s, const struct json_object *container, const struct kc_status_input *in)
 {
-        const struct json_object *resources = kc_json_get(container, "resources");
+        const struct json_object *allocated = kc_json_at(container, "resources.requests");
+        const struct json_object *resources =
+            in->sync ? kc_json_get(in->sync->actuated, kc_json_str(container, "name")) : NULL;
+        if (!resources)
+                resources = kc_json_get(container, "resources");
         const struct json_object *requests = kc_json_get(resources, "requests");
         struct json_object *shown = json_object_new_object();
         if (kc_json_n_keys(kc_json_get(resources, "limits")) > 0)
                 kc_json_set(shown, "limits", kc_json_copy(kc_json_get(resources, "limits")));
-        if (kc_json_n_keys(requests) > 0) {
+        if (kc_json_n_keys(requests) > 0)
                 kc_json_set(shown, "requests", kc_json_copy(requests));
-                kc_json_set(s, "allocatedResources", kc_json_copy(requests));
-        }
+        if (kc_json_n_keys(allocated) > 0)
+                kc_json_set(s, "allocatedResources", kc_json_copy(allocated));
         kc_json_set(s, "resources", shown);
 }
 
@@ -235,7 +240,7 @@ static void add_statuses(struct json_object *status, const struct kc_status_inpu
                 struct json_object *s =
                     status_of(in, container, init, kc_json_find(old, "name", kc_json_str(container, "name")));
                 overlay_waiting(s, in, container);
-                set_resources(s, container);
+                set_resources(s, container, in);
                 set_mounts(s, container);
                 kc_json_push(list, s);
         }

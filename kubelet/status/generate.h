@@ -8,6 +8,13 @@
 #include "kubelet/runtime/runtime.h"
 #include "kubelet/runtime/types.h"
 
+/* What is to be said about a resize; reasons NULL: nothing. */
+struct kc_resize_state {
+        const char *pending_reason, *pending_message; /* "Deferred" or "Infeasible": PodResizePending */
+        bool in_progress;                             /* allocated, not yet actuated: PodResizeInProgress */
+        const char *error;                            /* why not */
+};
+
 struct kc_status_input {
         const struct json_object *pod;
         const struct json_object *old;   /* the status generated last, or the API's after a restart; NULL: none */
@@ -18,6 +25,7 @@ struct kc_status_input {
         bool terminal;            /* no container will start any more */
         /* Set when the kubelet itself ends the pod (admission, eviction, deadline): "Failed" phase with these. */
         const char *fail_reason, *fail_message;
+        struct kc_resize_state resize;
         kc_time now;
         /* Probes: result of a container ID, and whether there is a probe of the kind for a container. NULL: none. */
         enum kc_probe_result (*probe)(void *arg, enum kc_probe_kind kind, const char *container_id);

@@ -34,7 +34,7 @@ static void entry_free(void *p)
 
 /* --- The patch */
 
-/* Conditions of ours that differ, each complete: what a condition has lost is set to null. */
+/* Conditions of ours that differ, each complete: what a condition has lost is set to null; and those that are over. */
 static struct json_object *conditions_patch(const struct json_object *api, const struct json_object *ours)
 {
         static const char *const keys[] = {"reason", "message", "observedGeneration", "lastProbeTime"};
@@ -59,6 +59,14 @@ static struct json_object *conditions_patch(const struct json_object *api, const
                 if (!list)
                         list = json_object_new_array();
                 kc_json_push(list, e);
+        }
+        static const char *const passing[] = {"PodResizePending", "PodResizeInProgress"};
+        for (size_t i = 0; i < KC_ARRAY_LEN(passing); i++) {
+                if (!kc_json_find(api, "type", passing[i]) || kc_json_find(ours, "type", passing[i]))
+                        continue;
+                if (!list)
+                        list = json_object_new_array();
+                kc_json_push(list, kc_json_build("{'$patch':'delete','type':%s}", passing[i]));
         }
         return list;
 }

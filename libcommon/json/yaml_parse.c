@@ -23,6 +23,7 @@ struct parser {
         int depth;
         size_t nodes, bytes; /* of all documents, after expansion */
         struct kc_map *anchors;
+        char ***repeats; /* of keys: told here, the last one counts. NULL: an error */
         struct kc_error *err;
 };
 
@@ -344,7 +345,10 @@ static int parse_entry(struct parser *p, const yaml_event_t *e, struct json_obje
                 return r;
         if (json_object_object_get_ex(o, text, NULL)) {
                 KC_CLEANUP(kc_freep) char *quoted = kc_asprintf("\"%s\" already set in map", text);
-                return fail(p, e, EINVAL, "key ", quoted);
+                if (!p->repeats)
+                        return fail(p, e, EINVAL, "key ", quoted);
+                if (kc_strv_len(*p->repeats) < KC_JSON_MAX_DUPLICATES)
+                        kc_strv_pushf(p->repeats, "line %zu: key %s", e->start_mark.line + 1, quoted);
         }
         r = parse_value_of(p, &v);
         if (r == 0 && kc_json_attach(o, text, v) < 0)
@@ -446,10 +450,10 @@ static int parse_stream(struct parser *p, struct documents *d)
         return 0;
 }
 
-static int parse_yaml(
-    const char *data, size_t len, const struct kc_json_limits *limits, struct documents *d, struct kc_error *err)
+static int parse_yaml(const char *data, size_t len, const struct kc_json_limits *limits, struct documents *d,
+    char ***repeats, struct kc_error *err)
 {
-        struct parser p = {.limits = limits, .err = err};
+        struct parser p = {.limits = limits, .repeats = repeats, .err = err};
         if (!yaml_parser_initialize(&p.yaml))
                 return kc_error_set(err, ENOMEM, PREFIX "out of memory");
         yaml_parser_set_input_string(&p.yaml, (const unsigned char *)data, len);
@@ -480,8 +484,8 @@ static bool parse_as_json(const char *data, size_t len, const struct kc_json_lim
         return true;
 }
 
-int kc_yaml_parse_all(
-    const char *data, size_t len, const struct kc_json_limits *limits, struct json_object ***ret, struct kc_error *err)
+static int parse_all(const char *data, size_t len, const struct kc_json_limits *limits, struct json_object ***ret,
+    char ***repeats, struct kc_error *err)
 {
         struct documents d = {.trees = kc_calloc(1, sizeof(struct json_object *))};
         if (!limits)
@@ -491,7 +495,7 @@ int kc_yaml_parse_all(
                 r = kc_error_set(
                     err, EMSGSIZE, "%zu bytes of YAML are more than the limit of %zu", len, limits->max_bytes);
         else if (!parse_as_json(data, len, limits, &d))
-                r = parse_yaml(data, len, limits, &d, err);
+                r = parse_yaml(data, len, limits, &d, repeats, err);
         if (r < 0)
                 kc_yaml_free_all(d.trees);
         else
@@ -499,11 +503,17 @@ int kc_yaml_parse_all(
         return r;
 }
 
-int kc_yaml_parse(
-    const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret, struct kc_error *err)
+int kc_yaml_parse_all(
+    const char *data, size_t len, const struct kc_json_limits *limits, struct json_object ***ret, struct kc_error *err)
+{
+        return parse_all(data, len, limits, ret, NULL, err);
+}
+
+static int parse_one(const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret,
+    char ***repeats, struct kc_error *err)
 {
         struct json_object **trees;
-        int r = kc_yaml_parse_all(data, len, limits, &trees, err);
+        int r = parse_all(data, len, limits, &trees, repeats, err);
         if (r < 0)
                 return r;
         if (trees[0] && trees[1])
@@ -511,6 +521,22 @@ int kc_yaml_parse(
         else
                 *ret = KC_TAKE(trees[0]);
         kc_yaml_free_all(trees);
+        return r;
+}
+
+int kc_yaml_parse(
+    const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret, struct kc_error *err)
+{
+        return parse_one(data, len, limits, ret, NULL, err);
+}
+
+int kc_yaml_parse_lax(const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret,
+    char ***ret_repeats, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **repeats = NULL;
+        int r = parse_one(data, len, limits, ret, &repeats, err);
+        if (r == 0)
+                *ret_repeats = KC_TAKE(repeats);
         return r;
 }
 

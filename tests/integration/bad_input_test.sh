@@ -199,7 +199,7 @@ is "a selector with a NUL selects nothing: code" 400 "$(code)"
 api GET "$PODS?fieldSelector=spec.nothing=1" >/dev/null
 answers "a field that cannot be selected by" 400 BadRequest
 api GET "$PODS?resourceVersion=abc" >/dev/null
-answers "a bad resourceVersion" 400 BadRequest
+is "a bad resourceVersion: code" 500 "$(code)"
 api GET "$PODS?resourceVersion=999999999" >/dev/null
 answers "a resourceVersion of the future" 504 Timeout
 has "a resourceVersion of the future" "Too large resource version: 999999999" "$(field .message)"

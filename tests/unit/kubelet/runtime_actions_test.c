@@ -26,7 +26,7 @@ static enum kc_probe_result fake_probe(void *arg, enum kc_probe_kind kind, const
 static char *plan(const struct json_object *pod, const struct kc_pod_runtime *rt)
 {
         struct kc_actions a;
-        kc_actions_compute(pod, rt, fake_probe, NULL, NULL, &a);
+        kc_actions_compute(pod, rt, fake_probe, NULL, NULL, NULL, &a);
         struct kc_buf b = KC_BUF_INIT;
         for (size_t i = 0; i < a.n_start; i++)
                 kc_buf_addf(&b, "%s%s", i ? "," : "start:", kc_json_str(a.start[i], "name"));

@@ -173,6 +173,40 @@ static void test_start_and_restart(void **state)
         expect_reason("a", "CrashLoopBackOff", "back-off 20s restarting failed container=a pod=web_default(u1)");
 }
 
+static struct kc_object *sized(const char *cpu, const char *memory)
+{
+        KC_CLEANUP(kc_freep)
+        char *spec = kc_asprintf("{'restartPolicy':'Always','containers':[{'name':'a','image':'busybox:1.35',"
+                                 "'resources':{'requests':{'cpu':'%s'},'limits':{'memory':'%s'}},'resizePolicy':"
+                                 "[{'resourceName':'memory','restartPolicy':'RestartContainer'}]}]}",
+            cpu, memory);
+        return kc_object_new(pod_of(spec));
+}
+
+static void test_resize(void **state)
+{
+        (void)state;
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *small = sized("100m", "64Mi"),
+                         *cpu = sized("1", "64Mi"), *memory = sized("1000m", "128Mi");
+        assert_string_equal(sync_pod(small), "sandbox#0 create:a#0 start:a");
+        assert_true(t.sync.resized);
+        assert_string_equal(sync_pod(small), "");
+        assert_false(t.sync.resized);
+        fake.resize_error = "no";
+        assert_string_equal(sync_pod(cpu), "");
+        assert_string_equal(t.sync.resize_error, "failed to resize container \"a\": no");
+        fake.resize_error = NULL;
+        assert_string_equal(sync_pod(cpu), "resize:a(1024,67108864)");
+        assert_null(t.sync.resize_error);
+        assert_string_equal(sync_pod(cpu), "");
+        assert_string_equal(sync_pod(memory), "");
+        wait_for_change();
+        assert_string_equal(fake_log(), "stop:a(30)");
+        assert_string_equal(sync_pod(memory), "create:a#1 start:a");
+        assert_string_equal(sync_pod(memory), "");
+}
+
 static void test_pull(void **state)
 {
         (void)state;
@@ -339,6 +373,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_start_and_restart, setup, teardown),
+            cmocka_unit_test_setup_teardown(test_resize, setup, teardown),
             cmocka_unit_test_setup_teardown(test_pull, setup, teardown),
             cmocka_unit_test_setup_teardown(test_failed_pull, setup, teardown),
             cmocka_unit_test_setup_teardown(test_image_never, setup, teardown),

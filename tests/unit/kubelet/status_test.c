@@ -241,6 +241,15 @@ static void test_patch(void **state)
             "{'type':'Ready','status':'True','lastTransitionTime':'t2','reason':null}]}");
         assert_true(kc_json_equal(patch, want));
         assert_null(kc_status_patch(ours, ours));
+        /* A resize that is over. */
+        struct json_object *resized = kc_json_copy(ours);
+        kc_json_push(
+            kc_json_get_mut(resized, "conditions"), kc_json_build("{'type':'PodResizePending','status':'True'}"));
+        KC_CLEANUP(kc_json_freep) struct json_object *over = kc_status_patch(resized, ours);
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *gone = kc_json_build("{'conditions':[{'$patch':'delete','type':'PodResizePending'}]}");
+        assert_true(kc_json_equal(over, gone));
+        kc_json_free(resized);
 }
 
 int main(void)
