@@ -28,6 +28,8 @@ cleanup() {
         rc=1
     fi
     [ $FAILURES -eq 0 ] || rc=1
+    # For tests/coverage: who asked what of the API.
+    [ -z "${KUBEC_ACCESS_LOG-}" ] || grep -h '"HTTP" verb=' "$WORK/apiserver.log" >>"$KUBEC_ACCESS_LOG"
     if [ $rc -ne 0 ]; then
         echo "--- end of apiserver.log" >&2
         tail -n 20 "$WORK/apiserver.log" >&2 2>/dev/null
@@ -145,7 +147,7 @@ start_apiserver() {
         --client-ca-file="$WORK/ca.crt" --token-auth-file="$WORK/tokens.csv" \
         --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$WORK/sa.pub" \
         --service-account-signing-key-file="$WORK/sa.key" --service-cluster-ip-range=10.96.0.0/16 \
-        "$@" >>"$WORK/apiserver.log" 2>&1 &
+        ${KUBEC_ACCESS_LOG:+--v=3} "$@" >>"$WORK/apiserver.log" 2>&1 &
     APISERVER_PID=$!
     PIDS+=("$APISERVER_PID")
 }
