@@ -74,44 +74,11 @@ int64_t kc_patch_index_find(const struct kc_patch_index *x, const struct json_ob
         return (int64_t)(uintptr_t)kc_map_get(x->at, key) - 1;
 }
 
-/* A value as Go's %v prints it: keys of maps in order. */
-static void print_go(struct kc_buf *b, const struct json_object *v)
-{
-        const char *s = kc_json_as_str(v);
-        if (s) {
-                kc_buf_adds(b, s);
-        } else if (!v) {
-                kc_buf_adds(b, "<nil>");
-        } else if (kc_json_is_arr(v)) {
-                kc_buf_addc(b, '[');
-                for (size_t i = 0; i < kc_json_len(v); i++) {
-                        if (i)
-                                kc_buf_addc(b, ' ');
-                        print_go(b, kc_json_idx(v, i));
-                }
-                kc_buf_addc(b, ']');
-        } else if (kc_json_is_obj(v)) {
-                KC_CLEANUP(kc_strv_freep) char **keys = NULL;
-                KC_JSON_FOREACH(v, key, value)
-                kc_strv_push(&keys, key);
-                if (keys)
-                        kc_strv_sort(keys);
-                kc_buf_adds(b, "map[");
-                for (size_t i = 0; keys && keys[i]; i++) {
-                        kc_buf_addf(b, "%s%s:", i ? " " : "", keys[i]);
-                        print_go(b, kc_json_get(v, keys[i]));
-                }
-                kc_buf_addc(b, ']');
-        } else {
-                kc_json_write(b, v);
-        }
-}
-
 /* Upstream knows no status for these: the client sees 500 and the text. */
 static int broken_patch(struct kc_error *err, const char *before, const struct json_object *v, const char *after)
 {
         struct kc_buf b = KC_BUF_INIT;
-        print_go(&b, v);
+        kc_go_value_add(&b, v);
         int r = kc_error_set_api(err, 500, "", "%s%s%s", before, kc_buf_str(&b), after);
         kc_buf_done(&b);
         return r;
@@ -355,9 +322,9 @@ static int check_order(
                 if (at < 0 || at <= last) {
                         struct kc_buf b = KC_BUF_INIT;
                         kc_buf_adds(&b, "The order in patch list:\n");
-                        print_go(&b, patch);
+                        kc_go_value_add(&b, patch);
                         kc_buf_adds(&b, "\n doesn't match $setElementOrder list:\n");
-                        print_go(&b, order);
+                        kc_go_value_add(&b, order);
                         kc_buf_adds(&b, "\n");
                         int r = kc_err_bad_request(err, "%s", kc_buf_str(&b));
                         kc_buf_done(&b);

@@ -15,6 +15,38 @@ static char *qualified(const char *group, const char *resource)
         return kc_str_empty(group) ? kc_strdup(resource) : kc_asprintf("%s.%s", resource, group);
 }
 
+void kc_go_value_add(struct kc_buf *b, const struct json_object *v)
+{
+        const char *s = kc_json_as_str(v);
+        if (s) {
+                kc_buf_adds(b, s);
+        } else if (!v) {
+                kc_buf_adds(b, "<nil>");
+        } else if (kc_json_is_arr(v)) {
+                kc_buf_addc(b, '[');
+                for (size_t i = 0; i < kc_json_len(v); i++) {
+                        if (i)
+                                kc_buf_addc(b, ' ');
+                        kc_go_value_add(b, kc_json_idx(v, i));
+                }
+                kc_buf_addc(b, ']');
+        } else if (kc_json_is_obj(v)) {
+                KC_CLEANUP(kc_strv_freep) char **keys = NULL;
+                KC_JSON_FOREACH(v, key, value)
+                kc_strv_push(&keys, key);
+                if (keys)
+                        kc_strv_sort(keys);
+                kc_buf_adds(b, "map[");
+                for (size_t i = 0; keys && keys[i]; i++) {
+                        kc_buf_addf(b, "%s%s:", i ? " " : "", keys[i]);
+                        kc_go_value_add(b, kc_json_get(v, keys[i]));
+                }
+                kc_buf_addc(b, ']');
+        } else {
+                kc_json_write(b, v);
+        }
+}
+
 static void set_details(struct kc_error *err, const char *group, const char *kind, const char *name)
 {
         if (!err)

@@ -9,6 +9,8 @@
 
 /* Appends s in double quotes, escaped as Go's %q. NULL: "". */
 void kc_quote_add(struct kc_buf *b, const char *s);
+/* Appends the value as Go's %v prints it: keys of maps in order. */
+void kc_go_value_add(struct kc_buf *b, const struct json_object *v);
 
 /* Upstream's apierrors constructors. resource is the plural, group "" for core. All return the negative errno. */
 int kc_err_not_found(struct kc_error *err, const char *group, const char *resource, const char *name);
