@@ -96,6 +96,9 @@ static const struct setting settings[] = {
         "Pods"},
     {"sync-frequency", "syncFrequency", KC_FLAG_DURATION, F(sync_frequency), "longest time between looks at a pod",
         "Pods"},
+    {"streaming-connection-idle-timeout", "streamingConnectionIdleTimeout", KC_FLAG_DURATION,
+        F(streaming_connection_idle_timeout), "exec, attach and port-forward without a byte for so long are ended",
+        "Serving"},
     {"file-check-frequency", "fileCheckFrequency", KC_FLAG_DURATION, F(file_check_frequency), "static pods", "Pods"},
     {"maximum-dead-containers-per-container", NULL, KC_FLAG_INT, F(max_dead_containers_per_container),
         "ended instances kept of each container", "Garbage"},
@@ -121,11 +124,11 @@ static const struct setting settings[] = {
 /* Accepted for compatibility: set by common installers, of no effect here. */
 static const char *const ignored[] = {"container-runtime", "pod-infra-container-image", "network-plugin",
     "cloud-provider", "feature-gates", "rotate-certificates", "rotate-server-certificates", "protect-kernel-defaults",
-    "v-module", "make-iptables-util-chains", "streaming-connection-idle-timeout", "kernel-memcg-notification",
-    "enable-server", "event-qps", "event-burst", "enforce-node-allocatable", "topology-manager-policy",
-    "cpu-manager-policy", "authorization-webhook-cache-authorized-ttl", "authorization-webhook-cache-unauthorized-ttl",
-    "provider-id", "authentication-token-webhook-cache-ttl", "hairpin-mode", "pod-cidr", "runtime-cgroups",
-    "kubelet-cgroups", "system-cgroups"};
+    "v-module", "make-iptables-util-chains", "kernel-memcg-notification", "enable-server", "event-qps", "event-burst",
+    "enforce-node-allocatable", "topology-manager-policy", "cpu-manager-policy",
+    "authorization-webhook-cache-authorized-ttl", "authorization-webhook-cache-unauthorized-ttl", "provider-id",
+    "authentication-token-webhook-cache-ttl", "hairpin-mode", "pod-cidr", "runtime-cgroups", "kubelet-cgroups",
+    "system-cgroups"};
 
 static void *at(struct kc_kubelet_config *c, const struct setting *s)
 {
@@ -148,6 +151,7 @@ void kc_kubelet_config_defaults(struct kc_kubelet_config *c)
             .registry_burst = 10,
             .max_container_restart_period = 300 * KC_SEC,
             .runtime_request_timeout = 120 * KC_SEC,
+            .streaming_connection_idle_timeout = 4 * 3600 * KC_SEC,
             .sync_frequency = 60 * KC_SEC,
             .file_check_frequency = 20 * KC_SEC,
             .node_status_update_frequency = 10 * KC_SEC,

@@ -23,6 +23,7 @@ struct kc_kubelet_config {
         char **tls_cipher_suites;
         bool anonymous_auth, authentication_token_webhook;
         char *authorization_mode;
+        int64_t streaming_connection_idle_timeout;
         /* pods */
         char **cluster_dns;
         char *cluster_domain;

@@ -392,6 +392,7 @@ static int make_server(struct kc_kubelet *k, struct kc_error *err)
             .authorization_always_allow = kc_streq(c->authorization_mode, "AlwaysAllow"),
             .healthz_address = c->healthz_bind_address,
             .healthz_port = c->healthz_port,
+            .streaming_idle_timeout = c->streaming_connection_idle_timeout,
             .root_dir = c->root_dir,
             .configz = k->configz};
         kc_kubelet_server_ops_fill(k, &o.ops);

@@ -1,8 +1,8 @@
 /* The kubelet's HTTPS server (10250) and its plain health server (10248).
  *
  *   /healthz /healthz/{ping,log,syncloop}  /pods /runningpods  /containerLogs/<ns>/<pod>/<container>  /metrics
- *   /metrics/{cadvisor,resource,probes}  /stats/summary  /configz  /exec /attach /portForward (proxied to the runtime's
- * streams)
+ *   /metrics/{cadvisor,resource,probes}  /stats/summary  /configz
+ *   /exec /attach /portForward (passed on to the runtime's streaming server)
  *
  * Authentication: client certificate of client_ca_file, or bearer token by TokenReview (cached 2 min; failures 10 s);
  * authorization: SubjectAccessReview of nodes/{proxy,stats,log,metrics,healthz,pods,configz} with upstream's mapping
@@ -53,8 +53,9 @@ struct kc_kubelet_server_opts {
         const char *tls_min_version;
         bool anonymous_auth; /* default false */
         bool authentication_webhook, authorization_always_allow;
-        const char *healthz_address; /* "127.0.0.1" */
-        int healthz_port;            /* 0: none */
+        const char *healthz_address;    /* "127.0.0.1" */
+        int healthz_port;               /* 0: none */
+        int64_t streaming_idle_timeout; /* usec; 0: none */
         const char *root_dir;
         const struct json_object *configz; /* effective KubeletConfiguration */
         struct kc_kubelet_server_ops ops;
