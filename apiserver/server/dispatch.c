@@ -40,6 +40,11 @@ static const struct verb_row log_verbs[] = {
     {"get", KC_VERB_GET, handle_log},
 };
 
+static const struct verb_row connect_verbs[] = {
+    {"get", KC_VERB_GET, handle_connect},
+    {"create", KC_VERB_CREATE, handle_connect},
+};
+
 static const struct verb_row review_verbs[] = {
     {"create", KC_VERB_CREATE, handle_review},
 };
@@ -56,6 +61,16 @@ static void (*find_handler(const struct verb_row *rows, size_t n, uint32_t serve
         return NULL;
 }
 
+/* Subresources that are a connection to somewhere else. */
+static bool is_connect(const struct api_req *q)
+{
+        static const char *const names[] = {"attach", "exec", "portforward"};
+        for (size_t i = 0; q->sub && i < KC_ARRAY_LEN(names); i++)
+                if (strcmp(q->sub->name, names[i]) == 0)
+                        return true;
+        return false;
+}
+
 #define FIND(rows, served, verb) find_handler(rows, KC_ARRAY_LEN(rows), served, verb)
 
 static void (*handler_of(const struct api_req *q))(struct api_req *)
@@ -64,6 +79,8 @@ static void (*handler_of(const struct api_req *q))(struct api_req *)
         if (q->sub) {
                 if (strcmp(q->sub->name, "log") == 0)
                         return FIND(log_verbs, q->sub->verbs, verb);
+                if (is_connect(q))
+                        return FIND(connect_verbs, q->sub->verbs, verb);
                 if (kc_streq(q->sub->kind, q->row->kind))
                         return FIND(status_verbs, q->sub->verbs, verb);
                 return FIND(projection_verbs, q->sub->verbs, verb);
@@ -171,7 +188,7 @@ void dispatch(struct api_req *q)
                 return;
         }
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        if (media_negotiate(q, &err) < 0) {
+        if (!is_connect(q) && media_negotiate(q, &err) < 0) {
                 api_reply_error(q, &err);
                 return;
         }

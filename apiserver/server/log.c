@@ -7,11 +7,11 @@
 #include "base/encode.h"
 #include "base/ip.h"
 #include "base/str.h"
+#include "server/backend.h"
 #include "server/server_internal.h"
 
 enum {
         LOG_ERROR_MAX = 50000, /* bytes of a kubelet's error message */
-        KUBELET_PORT = 10250,
 };
 
 /* A log on its way. Belongs to the request's loop. */
@@ -36,36 +36,6 @@ static void stream_free(struct log_stream *s)
 }
 
 /* --- which kubelet, which path */
-
-static int choose_container(const struct json_object *pod, const char *wanted, const char **ret, struct kc_error *err)
-{
-        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
-        const struct json_object *main = kc_json_at(pod, lists[0]);
-        if (kc_str_empty(wanted)) {
-                if (kc_json_len(main) == 1 && kc_json_len(kc_json_at(pod, lists[1])) == 0) {
-                        *ret = kc_json_str(kc_json_idx(main, 0), "name");
-                        return 0;
-                }
-                KC_CLEANUP(kc_strv_freep) char **names = NULL;
-                for (size_t i = 0; i < kc_json_len(main); i++)
-                        kc_strv_push(&names, kc_json_str(kc_json_idx(main, i), "name"));
-                KC_CLEANUP(kc_strv_freep) char **init = NULL;
-                const struct json_object *list = kc_json_at(pod, lists[1]);
-                for (size_t i = 0; i < kc_json_len(list); i++)
-                        kc_strv_push(&init, kc_json_str(kc_json_idx(list, i), "name"));
-                KC_CLEANUP(kc_freep) char *choices = kc_strv_join(names, " ");
-                KC_CLEANUP(kc_freep) char *inits = init ? kc_strv_join(init, " ") : NULL;
-                return kc_err_bad_request(err,
-                    "a container name must be specified for pod %s, choose one of: [%s]%s%s%s", kc_meta_name(pod),
-                    choices, inits ? " or one of the init containers: [" : "", inits ? inits : "", inits ? "]" : "");
-        }
-        for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)
-                if (kc_json_find(kc_json_at(pod, lists[i]), "name", wanted)) {
-                        *ret = wanted;
-                        return 0;
-                }
-        return kc_err_bad_request(err, "container %s is not valid for pod %s", wanted, kc_meta_name(pod));
-}
 
 /* PodLogOptions as the kubelet takes them. */
 static int log_query(const struct api_req *q, struct kc_buf *out, struct kc_error *err)
@@ -92,39 +62,19 @@ static int log_query(const struct api_req *q, struct kc_buf *out, struct kc_erro
         return errors.n == 0 ? 0 : kc_err_invalid(err, "", "PodLogOptions", q->info.name, &errors);
 }
 
-/* The node's address of the most preferred type that it has. */
-static const char *node_address(const struct kc_apiserver *s, const struct json_object *node)
-{
-        const struct json_object *addresses = kc_json_at(node, "status.addresses");
-        for (size_t i = 0; s->o->kubelet_preferred_address_types && s->o->kubelet_preferred_address_types[i]; i++) {
-                const struct json_object *a = kc_json_find(addresses, "type", s->o->kubelet_preferred_address_types[i]);
-                if (a && !kc_str_empty(kc_json_str(a, "address")))
-                        return kc_json_str(a, "address");
-        }
-        return NULL;
-}
-
 static int kubelet_url(
     struct api_req *q, const struct json_object *pod, const char *container, char **ret, struct kc_error *err)
 {
         const char *node_name = kc_json_str_at(pod, "spec.nodeName");
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *node = NULL;
         KC_CLEANUP(kc_buf_done) struct kc_buf query = KC_BUF_INIT;
+        KC_CLEANUP(backend_done) struct backend kubelet = {0};
         int r = log_query(q, &query, err);
         if (r == 0)
-                r = kc_resources_get(q->server->resources, "", "nodes", NULL, node_name, &node, err);
+                r = backend_of_kubelet(q, node_name, &kubelet, err);
         if (r < 0)
                 return r;
-        const struct json_object *n = kc_object_json(node);
-        const char *address = node_address(q->server, n);
-        if (!address)
-                return kc_err_internal(err, "no preferred addresses found; known addresses: []");
-        int64_t port = kc_json_int_at(n, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
-        if (port <= 0)
-                port = KUBELET_PORT;
-        bool v6 = strchr(address, ':') != NULL;
-        *ret = kc_asprintf("https://%s%s%s:%lld/containerLogs/%s/%s/%s%s", v6 ? "[" : "", address, v6 ? "]" : "",
-            (long long)port, kc_meta_namespace(pod), kc_meta_name(pod), container, kc_buf_str(&query));
+        *ret = kc_asprintf("https://%s/containerLogs/%s/%s/%s%s", kubelet.address, kc_meta_namespace(pod),
+            kc_meta_name(pod), container, kc_buf_str(&query));
         return 0;
 }
 
@@ -239,7 +189,7 @@ static int find(struct api_req *q, char **ret_url, struct kc_error *err)
         const char *container = NULL;
         int r = kc_resources_get_live(q->server->resources, "", "pods", q->info.ns, q->info.name, &pod, err);
         if (r == 0)
-                r = choose_container(kc_object_json(pod), wanted, &container, err);
+                r = pod_choose_container(kc_object_json(pod), wanted, &container, err);
         if (r < 0)
                 return r;
         /* A pod without a node has no log yet. */

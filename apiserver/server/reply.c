@@ -84,6 +84,14 @@ void api_reply_text(struct api_req *q, int code, const char *text)
         send(q, code, headers, body);
 }
 
+void api_reply_relayed(struct api_req *q, int code, char *const *headers, struct kc_bytes *body)
+{
+        KC_CLEANUP(kc_strv_freep) char **all = kc_strv_copy(headers);
+        kc_strv_push(&all, "Audit-Id");
+        kc_strv_push(&all, q->audit_id);
+        send(q, code, all, body);
+}
+
 void api_reply_not_found_page(struct api_req *q)
 {
         api_reply_text(q, 404, "404 page not found\n");

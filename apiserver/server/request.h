@@ -97,6 +97,8 @@ void api_reply_error(struct api_req *q, const struct kc_error *err);
 void api_reply_error_continue(struct api_req *q, const struct kc_error *err, const char *continue_token);
 /* In the version that was asked for, as negotiated (Table, PartialObjectMetadata ...). */
 void api_reply_object(struct api_req *q, int code, const struct kc_object *obj);
+/* A backend's answer as it came, but for the headers that are the connection's own. */
+void api_reply_relayed(struct api_req *q, int code, char *const *headers, struct kc_bytes *body);
 void api_reply_not_found_page(struct api_req *q); /* "404 page not found" */
 /* Headers that every answer has (strv of name, value), for streamed ones. Heap. */
 char **api_reply_headers(struct api_req *q, const char *content_type);

@@ -177,6 +177,42 @@ static int make_kubelet_clients(struct kc_apiserver *s, struct kc_error *err)
         return 0;
 }
 
+/* As upstream: without a CA of the kubelets there is nothing to verify them by. */
+static int make_backend_tls(struct kc_apiserver *s, struct kc_error *err)
+{
+        const struct kc_apiserver_options *o = s->o;
+        bool has_ca = !kc_str_empty(o->kubelet_certificate_authority);
+        const struct kc_tls_client_opts kubelet = {
+            .ca_file = has_ca ? o->kubelet_certificate_authority : NULL,
+            .cert_file = kc_str_empty(o->kubelet_client_certificate) ? NULL : o->kubelet_client_certificate,
+            .key_file = kc_str_empty(o->kubelet_client_key) ? NULL : o->kubelet_client_key,
+            .insecure_skip_verify = !has_ca,
+        };
+        const struct kc_tls_client_opts proxied = {.insecure_skip_verify = true};
+        int r = kc_tls_client_new(&kubelet, &s->kubelet_tls, err);
+        return r < 0 ? r : kc_tls_client_new(&proxied, &s->proxy_tls, err);
+}
+
+struct kc_list *server_tunnels(struct api_req *q)
+{
+        struct kc_apiserver *s = q->server;
+        size_t i = 0;
+        while (i + 1 < s->n_loops && s->loops[i] != kc_http_req_loop(q->http))
+                i++;
+        return &s->tunnels[i];
+}
+
+/* When the loops have stopped. */
+static void end_tunnels(struct kc_apiserver *s)
+{
+        for (size_t i = 0; i < s->n_loops; i++)
+                while (!kc_list_empty(&s->tunnels[i])) {
+                        struct kc_list *node = s->tunnels[i].next;
+                        kc_list_remove(node);
+                        connect_cancel(node);
+                }
+}
+
 static int make_server(struct kc_apiserver *s, struct kc_error *err)
 {
         const struct kc_apiserver_options *o = s->o;
@@ -241,6 +277,8 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
                 r = make_registry(s, err);
         if (r == 0)
                 r = make_kubelet_clients(s, err);
+        if (r == 0)
+                r = make_backend_tls(s, err);
         if (r < 0)
                 return r;
         s->pool = kc_pool_new("worker", KC_MAX((int)s->n_loops * API_WORKERS_PER_CORE, API_WORKERS_MIN), API_QUEUE);
@@ -260,6 +298,8 @@ int kc_apiserver_new(const struct kc_apiserver_options *o, struct kc_apiserver *
 {
         struct kc_apiserver *s = KC_NEW(struct kc_apiserver);
         s->o = o;
+        for (size_t i = 0; i < API_MAX_LOOPS; i++)
+                kc_list_init(&s->tunnels[i]);
         int r = make(s, err);
         if (r < 0) {
                 kc_apiserver_free(s);
@@ -409,6 +449,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
                 return;
         kc_timer_free(s->shutdown_timer);
         stop_threads(s);
+        end_tunnels(s);
         kc_http_server_free(s->http);
         for (size_t i = 0; i < s->n_loops; i++)
                 kc_http_client_free(s->kubelet_clients[i]);
@@ -437,5 +478,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
         kc_free(s->hook_checks);
         documents_free(s->documents);
         kc_tls_server_free(s->tls);
+        kc_tls_client_free(s->kubelet_tls);
+        kc_tls_client_free(s->proxy_tls);
         kc_free(s);
 }

@@ -8,6 +8,7 @@
 #include "auth/authn.h"
 #include "auth/authz.h"
 #include "auth/satoken.h"
+#include "base/list.h"
 #include "bootstrap/bootstrap.h"
 #include "daemon/health.h"
 #include "event/worker.h"
@@ -54,6 +55,9 @@ struct kc_apiserver {
         struct kc_pool *side_pool; /* health and discovery */
         struct kc_tls_server *tls;
         struct kc_http_server *http;
+        struct kc_tls_client *kubelet_tls;     /* verifies kubelets, with our client certificate */
+        struct kc_tls_client *proxy_tls;       /* pods and Services by https: not verified, as upstream */
+        struct kc_list tunnels[API_MAX_LOOPS]; /* connections of connect.c; each on its loop */
         struct kc_http_client *kubelet_clients[API_MAX_LOOPS]; /* one for each loop */
         struct kc_health *health;
         struct documents *documents;
@@ -107,8 +111,18 @@ void handle_delete(struct api_req *q);
 void handle_delete_collection(struct api_req *q);
 void handle_subresource(struct api_req *q); /* of other kinds than the resource's: scale, binding, eviction, token */
 void handle_log(struct api_req *q);
+void handle_connect(struct api_req *q); /* exec, attach, portforward */
 void handle_review(struct api_req *q);
 void handle_bindings(struct api_req *q); /* POST .../bindings */
+
+/* --- connect.c */
+struct backend;
+/* An upgrade that .../proxy asks for: goes through to the backend as it is. Worker threads. */
+void connect_proxied(struct api_req *q, struct backend *take_backend, const char *target);
+/* The server's list for the loop of a request; on that loop. */
+struct kc_list *server_tunnels(struct api_req *q);
+/* Ends the connection of that node of the list. */
+void connect_cancel(struct kc_list *node);
 
 /* --- write.c: what handlers of writes share. Worker threads. */
 

@@ -227,6 +227,6 @@ struct kc_filter *kc_filter_remote_command(const struct kc_remote_streams *strea
         r->base.ops = &remote_ops;
         r->base.ws = kc_ws_new(false, &ws_cbs, r);
         r->streams = *streams;
-        r->spdy = kc_spdy_new(false, &spdy_cbs, r);
+        r->spdy = kc_spdy_new(false, false, &spdy_cbs, r);
         return &r->base;
 }

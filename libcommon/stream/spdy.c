@@ -31,7 +31,7 @@ struct stream {
 struct kc_spdy {
         const struct kc_spdy_cbs *cbs;
         void *arg;
-        bool server;
+        bool server, windows;
         struct kc_buf out;
         struct kc_buf in; /* head of a frame, and the payload of control frames */
         struct spdy_headers headers;
@@ -46,10 +46,11 @@ struct kc_spdy {
         size_t data_left;
 };
 
-struct kc_spdy *kc_spdy_new(bool server, const struct kc_spdy_cbs *cbs, void *arg)
+struct kc_spdy *kc_spdy_new(bool server, bool open_windows, const struct kc_spdy_cbs *cbs, void *arg)
 {
         struct kc_spdy *s = KC_NEW(struct kc_spdy);
         s->server = server;
+        s->windows = open_windows;
         s->cbs = cbs;
         s->arg = arg;
         s->next_id = server ? 2 : 1;
@@ -381,6 +382,8 @@ static int begin_data(struct kc_spdy *s, const char *p)
 /* Gives the peer back what it has used of its window, half a window at a time. */
 static void open_window(struct kc_spdy *s, uint32_t id, uint32_t *unacked, size_t len)
 {
+        if (!s->windows)
+                return;
         *unacked += (uint32_t)len;
         if (*unacked < SPDY_WINDOW / 2)
                 return;

@@ -3,9 +3,11 @@
  *   peer's bytes --kc_spdy_feed--> frames --> on_stream, on_reply, on_data ...
  *   kc_spdy_open, _reply, _data ... --> frames --> kc_spdy_out
  *
- * Streams are numbered by who opened them: odd ones by the client, even ones by the server. Windows are opened for the
- * peer as it sends (WINDOW_UPDATE), but its windows are not waited for: the peers there are (moby/spdystream in
- * kubectl, kubelets and containerd) never open theirs. What holds a sender up is the connection. */
+ * Streams are numbered by who opened them: odd ones by the client, even ones by the server. The peers there are
+ * (moby/spdystream in kubectl, kubelets and containerd) know no windows: they send without waiting and never open
+ * theirs, so ours are not waited for either; the connection alone holds a sender up. For another peer windows can be
+ * opened as it sends. Not for spdystream: it closes connections without reading what has come meanwhile, upon which TCP
+ * drops what it has not delivered yet. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,8 +42,8 @@ struct kc_spdy_cbs {
 };
 
 struct kc_spdy;
-/* cbs is kept, not copied. */
-struct kc_spdy *kc_spdy_new(bool server, const struct kc_spdy_cbs *cbs, void *arg);
+/* open_windows: WINDOW_UPDATEs are sent for what is received. cbs is kept, not copied. */
+struct kc_spdy *kc_spdy_new(bool server, bool open_windows, const struct kc_spdy_cbs *cbs, void *arg);
 void kc_spdy_free(struct kc_spdy *s);
 KC_DEFINE_CLEANUP(struct kc_spdy *, kc_spdy_free)
 /* Takes what the peer has sent. -EPROTO: it broke the protocol; a GOAWAY is in the output and input is ignored from

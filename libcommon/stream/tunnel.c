@@ -57,7 +57,10 @@ static void end(struct kc_tunnel *t)
 
 void kc_tunnel_cancel(struct kc_tunnel *t)
 {
-        end(t);
+        if (t->upgraded && !t->client)
+                finish(t); /* it only waited for the backend to take the last bytes */
+        else
+                end(t);
 }
 
 /* --- Moving bytes */

@@ -52,8 +52,8 @@ struct kc_tunnel_opts {
 
 /* Callbacks come after this has returned. */
 struct kc_tunnel *kc_tunnel_new(const struct kc_tunnel_opts *o);
-/* Ends it: on_end comes, before this returns if the client has not been upgraded. For when the client goes before that
- * (the owner watches the request), and for shutting down. */
+/* Ends it: on_end comes, before this returns if there is no upgraded client any more or not yet. For when the client
+ * goes before on_open (the owner watches the request until then), and for shutting down. */
 void kc_tunnel_cancel(struct kc_tunnel *t);
 /* In on_answer or on_error: upgrades the client after all and tells it by WebSocket what went wrong. status: a
  * metav1.Status as JSON. False: not in this mode, or the client cannot be upgraded; then kc_http_reply is needed. */
