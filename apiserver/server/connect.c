@@ -189,6 +189,7 @@ static void on_open(struct kc_tunnel *t, void *arg)
         struct connection *c = arg;
         (void)t;
         atomic_store(&c->q->code, 101);
+        audit_response_started(c->q, 101);
         api_req_unlimit_time(c->q);
         c->q->on_closed = NULL; /* from here on the tunnel watches */
 }
