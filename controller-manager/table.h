@@ -3,7 +3,8 @@
 
 #include "controller-manager/context.h"
 
-extern const struct kc_controller_def kc_garbagecollector_controller, kc_namespace_controller, kc_podgc_controller,
-    kc_daemonset_controller, kc_deployment_controller, kc_endpoints_controller, kc_endpointslice_controller,
-    kc_nodeipam_controller, kc_nodelifecycle_controller, kc_replicaset_controller, kc_tainteviction_controller,
-    kc_replicationcontroller_controller, kc_root_ca_controller, kc_serviceaccount_controller;
+extern const struct kc_controller_def kc_disruption_controller, kc_garbagecollector_controller, kc_namespace_controller,
+    kc_podgc_controller, kc_daemonset_controller, kc_deployment_controller, kc_endpoints_controller,
+    kc_endpointslice_controller, kc_nodeipam_controller, kc_nodelifecycle_controller, kc_replicaset_controller,
+    kc_tainteviction_controller, kc_replicationcontroller_controller, kc_root_ca_controller,
+    kc_serviceaccount_controller;

@@ -12,7 +12,7 @@ enum { DECISIONS_AT_A_TIME = 32 }; /* before other events of the loop get their 
 struct kc_scheduler {
         struct kc_scheduler_opts opts;
         char *profile;
-        struct kc_informer *pods, *nodes;
+        struct kc_informer *pods, *nodes, *budgets; /* budgets: PodDisruptionBudgets */
         struct kc_cluster cluster;
         struct kc_sched_queue *queue;
         struct kc_recorder *recorder;
@@ -334,11 +334,13 @@ static void decided(struct kc_scheduler *s, struct kc_queued_pod *p, const struc
 static void try_preemption(
     struct kc_scheduler *s, const struct kc_queued_pod *p, struct kc_decision *d, struct kc_preemption *ret)
 {
-        const struct kc_objects budgets = {0};
+        struct kc_objects budgets = {0};
 
         if (d->n_evaluated == 0)
                 return; /* no nodes: upstream does not come to PostFilter */
+        kc_informer_list(s->budgets, NULL, NULL, &budgets);
         kc_preempt(&s->cluster, p->info, d, &budgets, ret);
+        kc_objects_done(&budgets);
         kc_metric_add(s->preemptions, 1, NULL);
         if (ret->node) {
                 kc_metric_observe(s->victims, (double)ret->victims.n, NULL);
@@ -460,6 +462,7 @@ struct kc_scheduler *kc_scheduler_new(const struct kc_scheduler_opts *o)
         make_metrics(s);
         s->nodes = kc_informers_get(o->informers, &KC_NODES);
         s->pods = kc_informers_get(o->informers, &KC_PODS);
+        s->budgets = kc_informers_get(o->informers, &KC_PODDISRUPTIONBUDGETS);
         kc_informer_add_handler(
             s->nodes, &(struct kc_informer_handler){on_node_add, on_node_update, on_node_delete}, s);
         kc_informer_add_handler(s->pods, &(struct kc_informer_handler){on_pod_add, on_pod_update, on_pod_delete}, s);

@@ -196,48 +196,6 @@ static int create_binding(const struct kc_registry_ctx *c, struct json_object *b
         return kc_registry_update(&sub, &o, NULL, NULL, err);
 }
 
-static int mark_evicted(struct kc_registry_ctx *c, const struct kc_object *current, struct json_object **ret, void *arg,
-    struct kc_error *err)
-{
-        (void)arg;
-        (void)err; /* cannot fail */
-        struct json_object *pod = kc_object_copy_json(current);
-        if (!kc_condition_set(kc_json_ensure_obj(pod, "status"), "DisruptionTarget", "True", "EvictionByEvictionAPI",
-                "Eviction API: evicting", c->now)) {
-                kc_json_free(pod);
-                return -EALREADY;
-        }
-        *ret = pod;
-        return 0;
-}
-
-static int create_eviction(const struct kc_registry_ctx *c, struct json_object *body, struct json_object **ret,
-    int *ret_code, struct kc_error *err)
-{
-        (void)ret; /* Status Success */
-        (void)ret_code;
-        const char *name = kc_meta_name(body);
-        if (!kc_str_empty(name) && !kc_streq(name, c->name))
-                return kc_err_bad_request(err, "name in URL does not match name in Eviction object");
-        const struct json_object *options = kc_json_get(body, "deleteOptions");
-        const char *uid = kc_json_str_at(options, "preconditions.uid");
-        struct kc_registry_ctx sub = *c;
-        const struct json_object *dry_run = kc_json_get(options, "dryRun");
-        sub.dry_run = c->dry_run || kc_json_len(dry_run) > 0;
-        const struct kc_registry_update_opts o = {.transform = mark_evicted, .uid = uid, .no_admission = true};
-        int r = kc_registry_update(&sub, &o, NULL, NULL, err);
-        if (r < 0)
-                return r;
-        sub.subresource = "";
-        struct kc_delete_request d = {
-            .grace_period_seconds = kc_json_int(options, "gracePeriodSeconds", -1),
-            .propagation = kc_json_str(options, "propagationPolicy"),
-            .uid = uid,
-            .options = options,
-        };
-        return kc_registry_delete(&sub, &d, NULL, NULL, err);
-}
-
 static const struct kc_subresource_strategy subresources[] = {
     {.name = "ephemeralcontainers", .prepare_for_update = pods_prepare_ephemeral},
     {.name = "resize", .prepare_for_update = pods_prepare_resize, .validate_update = pods_validate_resize},
@@ -249,7 +207,7 @@ static const struct kc_subresource_strategy subresources[] = {
     {.name = "eviction",
         .prepare_for_update = prepare_nothing,
         .validate_update = validate_nothing,
-        .create = create_eviction},
+        .create = pods_create_eviction},
 };
 
 const struct kc_strategy kc_strategy_pods = {

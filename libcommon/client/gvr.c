@@ -28,6 +28,14 @@ GVR(KC_ROLEBINDINGS, "rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBin
 GVR(KC_CLUSTERROLES, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false);
 GVR(KC_CLUSTERROLEBINDINGS, "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", false);
 GVR(KC_PRIORITYCLASSES, "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", false);
+GVR(KC_PODDISRUPTIONBUDGETS, "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true);
+GVR(KC_STATEFULSETS, "apps", "v1", "statefulsets", "StatefulSet", true);
+GVR(KC_JOBS, "batch", "v1", "jobs", "Job", true);
+GVR(KC_CRONJOBS, "batch", "v1", "cronjobs", "CronJob", true);
+GVR(KC_PERSISTENTVOLUMECLAIMS, "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true);
+GVR(KC_RESOURCEQUOTAS, "", "v1", "resourcequotas", "ResourceQuota", true);
+GVR(KC_SERVICECIDRS, "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", false);
+GVR(KC_IPADDRESSES, "networking.k8s.io", "v1", "ipaddresses", "IPAddress", false);
 GVR(KC_TOKENREVIEWS, "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false);
 GVR(KC_SUBJECTACCESSREVIEWS, "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false);
 
