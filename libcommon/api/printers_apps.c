@@ -50,6 +50,23 @@ void kc_print_deployment(struct json_object *cells, const struct json_object *ob
         kc_cell_str_take(cells, kc_label_selector_format(kc_json_at(obj, "spec.selector")));
 }
 
+void kc_print_stateful_set(struct json_object *cells, const struct json_object *obj, kc_time now)
+{
+        kc_cell_name(cells, obj);
+        kc_cell_str_take(cells, kc_asprintf("%lld/%lld", (long long)kc_json_int_at(obj, "status.readyReplicas", 0),
+                                    (long long)kc_json_int_at(obj, "spec.replicas", 0)));
+        kc_cell_age(cells, obj, now);
+        template_cells(cells, obj);
+}
+
+void kc_print_pod_template(struct json_object *cells, const struct json_object *obj, kc_time now)
+{
+        (void)now; /* no age */
+        kc_cell_name(cells, obj);
+        kc_cells_containers(cells, kc_json_at(obj, "template.spec"));
+        kc_cell_str_take(cells, kc_labels_format(kc_json_at(obj, "template.metadata.labels")));
+}
+
 void kc_print_daemon_set(struct json_object *cells, const struct json_object *obj, kc_time now)
 {
         kc_cell_name(cells, obj);
@@ -133,7 +150,7 @@ void kc_print_priority_class(struct json_object *cells, const struct json_object
 {
         kc_cell_name(cells, obj);
         kc_cell_int(cells, kc_json_int(obj, "value", 0));
-        kc_json_push(cells, kc_json_build("%b", kc_json_bool(obj, "globalDefault", false)));
+        kc_cell_bool(cells, kc_json_bool(obj, "globalDefault", false));
         kc_cell_age(cells, obj, now);
         kc_cell_str(cells, kc_json_str(obj, "preemptionPolicy"));
 }

@@ -29,7 +29,7 @@ void kc_print_secret(struct json_object *cells, const struct json_object *obj, k
         kc_cell_age(cells, obj, now);
 }
 
-void kc_print_service_account(struct json_object *cells, const struct json_object *obj, kc_time now)
+void kc_print_name_and_age(struct json_object *cells, const struct json_object *obj, kc_time now)
 {
         kc_cell_name(cells, obj);
         kc_cell_age(cells, obj, now);

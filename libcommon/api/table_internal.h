@@ -8,6 +8,9 @@ typedef void (*kc_printer_fn)(struct json_object *cells, const struct json_objec
 void kc_cell_str(struct json_object *cells, const char *s); /* NULL: "" */
 void kc_cell_str_take(struct json_object *cells, char *take_s);
 void kc_cell_int(struct json_object *cells, int64_t v);
+void kc_cell_bool(struct json_object *cells, bool v);
+/* Words of a JSON array with commas between them; none if there are none. */
+void kc_cell_words(struct json_object *cells, const struct json_object *words, const char *none);
 /* The text, or "<none>" for NULL and "". */
 void kc_cell_str_or_none(struct json_object *cells, const char *s);
 void kc_cell_name(struct json_object *cells, const struct json_object *obj);
@@ -27,7 +30,7 @@ void kc_print_node(struct json_object *cells, const struct json_object *obj, kc_
 void kc_print_namespace(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_config_map(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_secret(struct json_object *cells, const struct json_object *obj, kc_time now);
-void kc_print_service_account(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_name_and_age(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_event(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_events_event(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_service(struct json_object *cells, const struct json_object *obj, kc_time now);
@@ -41,3 +44,34 @@ void kc_print_controller_revision(struct json_object *cells, const struct json_o
 void kc_print_lease(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_role_binding(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_priority_class(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_job(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_cron_job(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_autoscaler(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_disruption_budget(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_persistent_volume(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_persistent_volume_claim(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_storage_class(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_volume_attributes_class(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_volume_attachment(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_csi_node(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_csi_driver(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_resource_quota(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_ingress(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_ingress_class(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_network_policy(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_ip_address(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_service_cidr(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_webhook_configuration(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_validating_policy(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_mutating_policy(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_policy_binding(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_flow_schema(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_priority_level(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_signing_request(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_api_service(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_component_status(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_runtime_class(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_resource_claim(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_resource_slice(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_stateful_set(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_pod_template(struct json_object *cells, const struct json_object *obj, kc_time now);
