@@ -1,4 +1,4 @@
-/* Client contexts, for protocols that do not go through libcurl (gRPC). Any thread. */
+/* Client contexts. Any thread. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -137,26 +137,41 @@ void kc_tls_client_free(struct kc_tls_client *c)
         kc_free(c);
 }
 
-SSL *kc_tls_client_ssl(struct kc_tls_client *c)
+static bool set_name(SSL *ssl, const char *name)
+{
+        struct kc_ip ip;
+        if (kc_ip_parse(name, &ip) == 0)
+                return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+        SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+static bool set_alpn(SSL *ssl, enum kc_tls_alpn alpn)
+{
+        static const char *const protocols[] = {
+            [KC_TLS_ALPN_H2] = "\x02h2",
+            [KC_TLS_ALPN_H2_OR_H1] = "\x02h2\x08http/1.1",
+            [KC_TLS_ALPN_H1] = "\x08http/1.1",
+        };
+        const char *p = protocols[alpn];
+        return !p || SSL_set_alpn_protos(ssl, (const unsigned char *)p, (unsigned)strlen(p)) == 0;
+}
+
+SSL *kc_tls_client_ssl_to(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn)
 {
         SSL *ssl = tls_reload_ssl(&c->reload);
         if (!ssl)
                 return NULL;
         SSL_set_connect_state(ssl);
-        const char *name = c->opts.server_name;
-        if (kc_str_empty(name))
-                return ssl;
-        struct kc_ip ip;
-        bool ok;
-        if (kc_ip_parse(name, &ip) == 0) {
-                ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-        } else {
-                SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-                ok = SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
-        }
-        if (!ok) {
+        const char *name = kc_str_empty(c->opts.server_name) ? host : c->opts.server_name;
+        if ((!kc_str_empty(name) && !set_name(ssl, name)) || !set_alpn(ssl, alpn)) {
                 SSL_free(ssl);
                 return NULL;
         }
         return ssl;
+}
+
+SSL *kc_tls_client_ssl(struct kc_tls_client *c)
+{
+        return kc_tls_client_ssl_to(c, NULL, KC_TLS_ALPN_DEFAULT);
 }

@@ -40,6 +40,13 @@ void kc_tls_client_free(struct kc_tls_client *c);
 KC_DEFINE_CLEANUP(struct kc_tls_client *, kc_tls_client_free)
 /* A new SSL in connect state, with SNI and verification set; the caller's. */
 SSL *kc_tls_client_ssl(struct kc_tls_client *c);
+enum kc_tls_alpn { KC_TLS_ALPN_DEFAULT, KC_TLS_ALPN_H2, KC_TLS_ALPN_H2_OR_H1, KC_TLS_ALPN_H1 };
+/* The same for one of many hosts: host is checked unless the options have a server_name. */
+SSL *kc_tls_client_ssl_to(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn);
+/* After a handshake of a client has failed: why, in Go's words ("tls: failed to verify certificate: x509: ...").
+ * EACCES: the certificate is not trusted; EPROTONOSUPPORT: the server does not speak TLS; else EPROTO. Returns -errno.
+ */
+int kc_tls_client_failure(SSL *ssl, struct kc_error *err);
 
 /* The verified peer's identity, as the x509 authenticator of upstream sees it. */
 struct kc_tls_peer {

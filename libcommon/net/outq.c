@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "http/http_internal.h"
+#include "net/outq.h"
 
 enum {
         CHUNK_SIZE = 2048 - 32,
@@ -11,46 +11,46 @@ enum {
         KEEP_CAP = 8 /* segments kept when the queue is empty */
 };
 
-struct http_chunk {
+struct outq_chunk {
         size_t refs; /* segments that point into it */
         size_t used, cap;
         char data[];
 };
 
-static void grow(struct http_outq *q)
+static void grow(struct kc_outq *q)
 {
         size_t cap = q->cap ? q->cap * 2 : KEEP_CAP;
-        struct http_seg *segs = kc_reallocarray(NULL, cap, sizeof(*segs));
+        struct kc_outq_seg *segs = kc_reallocarray(NULL, cap, sizeof(*segs));
         for (size_t i = 0; i < q->n; i++)
-                segs[i] = *http_outq_at(q, i);
+                segs[i] = *kc_outq_at(q, i);
         kc_free(q->segs);
         q->segs = segs;
         q->cap = cap;
         q->head = 0;
 }
 
-static void push(struct http_outq *q, struct http_seg seg)
+static void push(struct kc_outq *q, struct kc_outq_seg seg)
 {
         if (q->n == q->cap)
                 grow(q);
-        *http_outq_at(q, q->n) = seg;
+        *kc_outq_at(q, q->n) = seg;
         q->n++;
         q->bytes += seg.len;
 }
 
-static void release(struct http_seg *seg)
+static void release(struct kc_outq_seg *seg)
 {
         kc_bytes_unref(seg->bytes);
         if (seg->chunk && --seg->chunk->refs == 0)
                 kc_free(seg->chunk);
 }
 
-void http_outq_copy(struct http_outq *q, const void *data, size_t len)
+void kc_outq_copy(struct kc_outq *q, const void *data, size_t len)
 {
         if (len == 0)
                 return;
-        struct http_seg *last = q->n ? http_outq_at(q, q->n - 1) : NULL;
-        struct http_chunk *chunk = last ? last->chunk : NULL;
+        struct kc_outq_seg *last = q->n ? kc_outq_at(q, q->n - 1) : NULL;
+        struct outq_chunk *chunk = last ? last->chunk : NULL;
         /* Only behind the newest bytes of the chunk: the rest of it may belong to another queue. */
         if (chunk && last->data + last->len == chunk->data + chunk->used && chunk->cap - chunk->used >= len) {
                 memcpy(chunk->data + chunk->used, data, len);
@@ -65,18 +65,18 @@ void http_outq_copy(struct http_outq *q, const void *data, size_t len)
         chunk->cap = cap;
         chunk->used = len;
         memcpy(chunk->data, data, len);
-        push(q, (struct http_seg){.chunk = chunk, .data = chunk->data, .len = len});
+        push(q, (struct kc_outq_seg){.chunk = chunk, .data = chunk->data, .len = len});
 }
 
-void http_outq_ref(struct http_outq *q, struct kc_bytes *b, size_t off, size_t len)
+void kc_outq_ref(struct kc_outq *q, struct kc_bytes *b, size_t off, size_t len)
 {
         if (len <= SMALL)
-                http_outq_copy(q, kc_bytes_data(b) + off, len);
+                kc_outq_copy(q, kc_bytes_data(b) + off, len);
         else
-                push(q, (struct http_seg){.bytes = kc_bytes_ref(b), .data = kc_bytes_data(b) + off, .len = len});
+                push(q, (struct kc_outq_seg){.bytes = kc_bytes_ref(b), .data = kc_bytes_data(b) + off, .len = len});
 }
 
-static void pop(struct http_outq *q)
+static void pop(struct kc_outq *q)
 {
         q->head = (q->head + 1) & (q->cap - 1);
         q->n--;
@@ -87,36 +87,36 @@ static void pop(struct http_outq *q)
         }
 }
 
-void http_outq_move(struct http_outq *to, struct http_outq *from, size_t len)
+void kc_outq_move(struct kc_outq *to, struct kc_outq *from, size_t len)
 {
         while (len > 0) {
-                struct http_seg *seg = http_outq_at(from, 0);
+                struct kc_outq_seg *seg = kc_outq_at(from, 0);
                 size_t part = KC_MIN(len, seg->len);
                 if (part <= SMALL) {
-                        http_outq_copy(to, seg->data, part);
-                        http_outq_consume(from, part);
+                        kc_outq_copy(to, seg->data, part);
+                        kc_outq_consume(from, part);
                 } else if (part == seg->len) {
                         push(to, *seg);
                         from->bytes -= part;
                         pop(from);
                 } else {
-                        struct http_seg copy = *seg;
+                        struct kc_outq_seg copy = *seg;
                         copy.len = part;
                         if (copy.chunk)
                                 copy.chunk->refs++;
                         kc_bytes_ref(copy.bytes);
                         push(to, copy);
-                        http_outq_consume(from, part);
+                        kc_outq_consume(from, part);
                 }
                 len -= part;
         }
 }
 
-void http_outq_consume(struct http_outq *q, size_t len)
+void kc_outq_consume(struct kc_outq *q, size_t len)
 {
         q->bytes -= len;
         while (len > 0) {
-                struct http_seg *seg = http_outq_at(q, 0);
+                struct kc_outq_seg *seg = kc_outq_at(q, 0);
                 if (len < seg->len) {
                         seg->data += len;
                         seg->len -= len;
@@ -128,10 +128,10 @@ void http_outq_consume(struct http_outq *q, size_t len)
         }
 }
 
-void http_outq_done(struct http_outq *q)
+void kc_outq_done(struct kc_outq *q)
 {
         for (size_t i = 0; i < q->n; i++)
-                release(http_outq_at(q, i));
+                release(kc_outq_at(q, i));
         kc_free(q->segs);
-        *q = (struct http_outq){0};
+        *q = (struct kc_outq){0};
 }

@@ -1,0 +1,91 @@
+/* What has gone wrong in a client's handshake, in the words of Go's crypto/tls and crypto/x509, which users of
+ * Kubernetes know. Any thread. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "base/ip.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tls/tls_internal.h"
+
+/* The names, or the addresses, that a certificate is valid for. strv. */
+static char **names_of(X509 *cert, bool addresses)
+{
+        char **names = NULL;
+        GENERAL_NAMES *san = cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+        for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
+                const GENERAL_NAME *n = sk_GENERAL_NAME_value(san, i);
+                if (addresses && n->type == GEN_IPADD) {
+                        int len = ASN1_STRING_length(n->d.iPAddress);
+                        char text[INET6_ADDRSTRLEN];
+                        if ((len == 4 || len == 16) && inet_ntop(len == 4 ? AF_INET : AF_INET6,
+                                                           ASN1_STRING_get0_data(n->d.iPAddress), text, sizeof(text)))
+                                kc_strv_push(&names, text);
+                } else if (!addresses && n->type == GEN_DNS) {
+                        kc_strv_push_take(&names, kc_strndup((const char *)ASN1_STRING_get0_data(n->d.dNSName),
+                                                      (size_t)ASN1_STRING_length(n->d.dNSName)));
+                }
+        }
+        GENERAL_NAMES_free(san);
+        return names;
+}
+
+static char *mismatch(SSL *ssl, bool address)
+{
+        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+        char *ip = address ? X509_VERIFY_PARAM_get1_ip_asc(param) : NULL;
+        const char *wanted = address ? ip : X509_VERIFY_PARAM_get0_host(param, 0);
+        KC_CLEANUP(kc_strv_freep) char **names = names_of(SSL_get0_peer_certificate(ssl), address);
+        KC_CLEANUP(kc_freep) char *list = kc_strv_join(names, ", ");
+        char *text;
+        if (names)
+                text = kc_asprintf("certificate is valid for %s, not %s", list, wanted ? wanted : "");
+        else if (address)
+                text = kc_asprintf("cannot validate certificate for %s because it doesn't contain any IP SANs", wanted);
+        else
+                text = kc_asprintf("certificate is not valid for any names, but wanted to match %s", wanted);
+        OPENSSL_free(ip);
+        return text;
+}
+
+static char *untrusted(SSL *ssl, long result)
+{
+        switch (result) {
+        case X509_V_ERR_HOSTNAME_MISMATCH:
+                return mismatch(ssl, false);
+        case X509_V_ERR_IP_ADDRESS_MISMATCH:
+                return mismatch(ssl, true);
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+                return kc_strdup("certificate has expired or is not yet valid");
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+                return kc_strdup("certificate signed by unknown authority");
+        default:
+                return kc_asprintf("certificate: %s", X509_verify_cert_error_string(result));
+        }
+}
+
+int kc_tls_client_failure(SSL *ssl, struct kc_error *err)
+{
+        unsigned long code = ERR_peek_error();
+        int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+        if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+                KC_CLEANUP(kc_freep) char *why = untrusted(ssl, SSL_get_verify_result(ssl));
+                ERR_clear_error();
+                return kc_error_set(err, EACCES, "tls: failed to verify certificate: x509: %s", why);
+        }
+        if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST) {
+                ERR_clear_error();
+                return kc_error_set(err, EPROTONOSUPPORT, "tls: first record does not look like a TLS handshake");
+        }
+        const char *by = reason > SSL_AD_REASON_OFFSET ? "remote error: " : "";
+        return kc_error_set(err, EPROTO, "%stls: %s", by, kc_tls_errors());
+}
