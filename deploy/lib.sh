@@ -14,7 +14,7 @@ ETCD_PORT=12379
 ETCD_PEER_PORT=12380
 
 # What a build needs on Debian 12.
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libjson-c-dev libyaml-dev
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libjson-c-dev libyaml-dev
     libssl-dev libnghttp2-dev libhttp-parser-dev libwslay-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev uthash-dev
     libpcre2-dev libnftables-dev libmnl-dev libcmocka-dev libncurses-dev"
 

@@ -1,40 +1,57 @@
 /* HTTP GET for probes and hooks: one connection of its own each time, certificates not checked, redirects only to the
  * same host, Go's words for what went wrong. Blocks: worker threads. */
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/client.h"
 #include "kubelet/prober/prober_internal.h"
 
 enum { REDIRECTS_MAX = 10 };
 
 struct exchange {
-        CURL *curl;
-        struct curl_slist *headers;
-        char *url, *first_host, *host_port;
-        char why[CURL_ERROR_SIZE];
+        struct kc_http_client *client;
+        struct kc_loop *loop;
+        char **headers;
+        char *url, *first_host;
+        char *location; /* of the answer, when it is a redirect */
         struct kc_probe_http_answer *answer;
+        bool cut;
 };
 
-static size_t on_body(char *data, size_t size, size_t n, void *arg)
+static void on_headers(struct kc_http_call *call, int code, void *arg)
 {
-        struct kc_buf *b = arg;
-        size_t room = KC_PROBE_OUTPUT_MAX - b->len, len = size * n;
+        struct exchange *x = arg;
+        x->answer->code = code;
+        kc_str_set(&x->location, kc_http_call_header(call, "Location"));
+}
+
+static int on_body(struct kc_http_call *call, const char *data, size_t len, void *arg)
+{
+        (void)call;
+        struct exchange *x = arg;
+        struct kc_buf *b = &x->answer->body;
+        size_t room = KC_PROBE_OUTPUT_MAX - b->len;
         kc_buf_add(b, data, KC_MIN(room, len));
-        /* More than is wanted: ends the transfer. */
-        return len > room ? 0 : len;
+        x->cut = len > room;
+        return x->cut ? -EFBIG : 0; /* more than is wanted: ends the transfer */
+}
+
+static void free_client(void *arg)
+{
+        kc_http_client_free(arg);
 }
 
 static void exchange_done(struct exchange *x)
 {
-        curl_easy_cleanup(x->curl);
-        curl_slist_free_all(x->headers);
+        if (x->client)
+                kc_loop_post(x->loop, free_client, x->client);
+        kc_strv_free(x->headers);
         kc_free(x->url);
         kc_free(x->first_host);
-        kc_free(x->host_port);
+        kc_free(x->location);
 }
 
 void kc_probe_http_answer_done(struct kc_probe_http_answer *a)
@@ -44,16 +61,19 @@ void kc_probe_http_answer_done(struct kc_probe_http_answer *a)
 
 /* --- The request */
 
+/* "example.org" of "http://example.org:80/x"; NULL: no URL with a host. Heap. */
 static char *host_of(const char *url)
 {
-        CURLU *u = curl_url();
-        char *part = NULL, *host = NULL;
-        if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-            curl_url_get(u, CURLUPART_HOST, &part, 0) == CURLUE_OK)
-                host = kc_strdup(part);
-        curl_free(part);
-        curl_url_cleanup(u);
-        return host;
+        const char *host = strstr(url, "://");
+        if (!host)
+                return NULL;
+        host += strlen("://");
+        const char *end = host + strcspn(host, "/?#");
+        const char *at = memrchr(host, '@', (size_t)(end - host));
+        if (at)
+                host = at + 1;
+        size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#");
+        return len && host + len <= end ? kc_strndup(host, len) : NULL;
 }
 
 /* Spaces and the like, as url.URL.String() does. */
@@ -90,31 +110,31 @@ static bool is_header_value(const char *s)
         return true;
 }
 
-static void add_header(struct exchange *x, char *take_line)
-{
-        x->headers = curl_slist_append(x->headers, take_line);
-        kc_free(take_line);
-}
-
 static int add_headers(struct exchange *x, const struct kc_probe_http_request *r, struct kc_error *err)
 {
         const struct json_object *list = kc_json_get(r->action, "httpHeaders");
-        bool has_agent = false;
+        bool has_agent = false, has_accept = false;
         for (size_t i = 0; i < kc_json_len(list); i++) {
                 const struct json_object *h = kc_json_idx(list, i);
                 const char *name = kc_json_str(h, "name") ?: "", *value = kc_json_str(h, "value") ?: "";
                 if (!is_header_name(name) || !is_header_value(value))
                         return kc_error_set(err, EINVAL, "net/http: invalid header field \"%s\"", name);
+                bool accept = kc_strcaseeq(name, "Accept");
                 has_agent |= kc_strcaseeq(name, "User-Agent");
-                bool drop = kc_strcaseeq(name, "User-Agent") || kc_strcaseeq(name, "Accept");
-                if (*value)
-                        add_header(x, kc_asprintf("%s: %s", name, value));
-                else
-                        add_header(x, kc_asprintf(drop ? "%s:" : "%s;", name)); /* none, or an empty one */
+                has_accept |= accept;
+                if (accept && !*value)
+                        continue; /* none is wanted */
+                kc_strv_push(&x->headers, name);
+                kc_strv_push(&x->headers, value);
         }
-        if (!has_agent)
-                add_header(x, kc_asprintf("User-Agent: %s", r->user_agent));
-        add_header(x, kc_strdup("Connection: close"));
+        if (!has_agent) {
+                kc_strv_push(&x->headers, "User-Agent");
+                kc_strv_push(&x->headers, r->user_agent);
+        }
+        if (!has_accept) {
+                kc_strv_push(&x->headers, "Accept");
+                kc_strv_push(&x->headers, "*/*");
+        }
         return 0;
 }
 
@@ -130,118 +150,58 @@ static int prepare(struct exchange *x, const struct kc_probe_http_request *r, st
                 return port;
         const char *scheme = kc_strcaseeq(kc_json_str(r->action, "scheme"), "https") && !r->plain ? "https" : "http";
         KC_CLEANUP(kc_freep) char *path = escape_path(kc_json_str(r->action, "path") ?: "");
-        x->host_port = kc_probe_host_port(host, port);
-        x->url = kc_asprintf("%s://%s%s", scheme, x->host_port, path);
+        KC_CLEANUP(kc_freep) char *host_port = kc_probe_host_port(host, port);
+        x->url = kc_asprintf("%s://%s%s", scheme, host_port, path);
         x->first_host = host_of(x->url);
-        x->curl = curl_easy_init();
-        if (!x->curl)
-                return kc_error_set(err, ENOMEM, "cannot make an HTTP client");
         int res = add_headers(x, r, err);
         if (res < 0)
                 return res;
-        CURL *c = x->curl;
-        curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);
-        curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->why);
-        curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(c, CURLOPT_PROXY, "");
-        curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-        curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
-        curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
-        curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-        curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-        curl_easy_setopt(c, CURLOPT_HTTP09_ALLOWED, 0L);
-        curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-        curl_easy_setopt(c, CURLOPT_WRITEDATA, &x->answer->body);
-        return 0;
+        const struct kc_http_client_opts o = {.insecure_skip_verify = true,
+            .no_proxy = true,
+            .no_http2 = true,
+            .no_keep_alive = true,
+            .connect_timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : INT32_MAX};
+        return kc_http_client_new(x->loop, &o, &x->client, err);
 }
 
 /* --- What came of it */
 
-static const char *go_errno(long e)
-{
-        switch (e) {
-        case ECONNREFUSED:
-                return "connection refused";
-        case EHOSTUNREACH:
-                return "no route to host";
-        case ENETUNREACH:
-                return "network is unreachable";
-        case ECONNRESET:
-                return "connection reset by peer";
-        default:
-                return strerror((int)e);
-        }
-}
-
-/* What an attempt that ended with code is called in Go. Heap. */
-static char *describe(struct exchange *x, CURLcode code)
-{
-        long os_errno = 0;
-        curl_off_t connected = 0;
-        curl_easy_getinfo(x->curl, CURLINFO_OS_ERRNO, &os_errno);
-        curl_easy_getinfo(x->curl, CURLINFO_CONNECT_TIME_T, &connected);
-        switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST:
-                return kc_asprintf("dial tcp: lookup %s: no such host", x->first_host ?: "");
-        case CURLE_COULDNT_CONNECT:
-                return kc_asprintf(
-                    "dial tcp %s: connect: %s", x->host_port, os_errno ? go_errno(os_errno) : "connection refused");
-        case CURLE_OPERATION_TIMEDOUT:
-                if (connected == 0)
-                        return kc_asprintf(
-                            "dial tcp %s: i/o timeout (Client.Timeout exceeded while awaiting headers)", x->host_port);
-                return kc_strdup("context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
-        case CURLE_GOT_NOTHING:
-                return kc_strdup("EOF");
-        case CURLE_SSL_CONNECT_ERROR:
-                return kc_strdup(x->answer->not_tls ? "http: server gave HTTP response to HTTPS client" : x->why);
-        case CURLE_RECV_ERROR:
-                return kc_asprintf(
-                    "read tcp %s: read: %s", x->host_port, os_errno ? go_errno(os_errno) : "connection reset by peer");
-        case CURLE_PARTIAL_FILE:
-                return kc_strdup("unexpected EOF");
-        case CURLE_UNSUPPORTED_PROTOCOL:
-        case CURLE_WEIRD_SERVER_REPLY:
-                return kc_strdup("net/http: HTTP/1.x transport connection broken: malformed HTTP response");
-        default:
-                return kc_strdup(curl_easy_strerror(code));
-        }
-}
-
-static int attempt(struct exchange *x, const char *shown_url, struct kc_error *err)
+static int attempt(struct exchange *x, int timeout_ms, struct kc_error *err)
 {
         kc_buf_reset(&x->answer->body);
-        curl_easy_setopt(x->curl, CURLOPT_URL, x->url);
-        CURLcode code = curl_easy_perform(x->curl);
-        long status = 0;
-        curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
-        bool cut = code == CURLE_WRITE_ERROR && x->answer->body.len == KC_PROBE_OUTPUT_MAX;
-        if (code == CURLE_OK || cut) {
-                x->answer->code = (int)status;
-                return 0;
-        }
-        x->answer->not_tls = code == CURLE_SSL_CONNECT_ERROR && strstr(x->why, "wrong version number");
-        KC_CLEANUP(kc_freep) char *why = describe(x, code);
-        return kc_error_set(err, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, "Get \"%s\": %s", shown_url, why);
+        x->answer->code = 0;
+        x->cut = false;
+        const struct kc_http_call_opts o = {.url = x->url,
+            .headers = x->headers,
+            .timeout_ms = timeout_ms,
+            .on_headers = on_headers,
+            .on_data = on_body,
+            .arg = x};
+        struct kc_http_response response = {0};
+        int e = kc_http_client_do(x->client, &o, &response, err);
+        if (e == 0)
+                kc_http_response_done(&response);
+        else if (x->cut)
+                kc_error_done(err);
+        x->answer->not_tls = e == -EPROTONOSUPPORT;
+        return x->cut ? 0 : e;
 }
 
-/* The next URL when the answer is a redirect to follow; NULL: it is the answer. Heap. */
+/* What a Location means; NULL: the answer is no redirect to follow. Heap. */
 static char *redirect_of(struct exchange *x)
 {
-        char *next = NULL;
         int code = x->answer->code;
-        if (code != 301 && code != 302 && code != 303 && code != 307 && code != 308)
+        if ((code != 301 && code != 302 && code != 303 && code != 307 && code != 308) || !x->location)
                 return NULL;
-        curl_easy_getinfo(x->curl, CURLINFO_REDIRECT_URL, &next);
+        KC_CLEANUP(kc_freep) char *next = kc_http_url_resolve(x->url, x->location);
+        KC_CLEANUP(kc_freep) char *host = next ? host_of(next) : NULL;
         if (!next)
                 return NULL;
-        KC_CLEANUP(kc_freep) char *host = host_of(next);
         if (!kc_streq(host, x->first_host)) {
                 x->answer->redirect_refused = true;
                 return NULL;
         }
-        return kc_strdup(next);
+        return KC_TAKE(next);
 }
 
 static int run(struct exchange *x, const struct kc_probe_http_request *r, struct kc_error *err)
@@ -252,11 +212,8 @@ static int run(struct exchange *x, const struct kc_probe_http_request *r, struct
         struct kc_error why = KC_ERROR_INIT;
         kc_mono deadline = kc_clock_mono(NULL) + (int64_t)r->timeout_ms * KC_MSEC;
         for (int hops = 0;; hops++) {
-                if (r->timeout_ms > 0) {
-                        int64_t left = (deadline - kc_clock_mono(NULL)) / KC_MSEC;
-                        curl_easy_setopt(x->curl, CURLOPT_TIMEOUT_MS, (long)KC_MAX(left, (int64_t)1));
-                }
-                e = attempt(x, x->url, &why);
+                int64_t left = (deadline - kc_clock_mono(NULL)) / KC_MSEC;
+                e = attempt(x, r->timeout_ms > 0 ? (int)KC_MAX(left, (int64_t)1) : 0, &why);
                 if (e < 0)
                         break;
                 char *next = redirect_of(x);
@@ -279,7 +236,7 @@ static int run(struct exchange *x, const struct kc_probe_http_request *r, struct
 int kc_probe_http_get(const struct kc_probe_http_request *r, struct kc_probe_http_answer *ret, struct kc_error *err)
 {
         *ret = (struct kc_probe_http_answer){0};
-        struct exchange x = {.answer = ret};
+        struct exchange x = {.answer = ret, .loop = r->loop};
         int e = run(&x, r, err);
         exchange_done(&x);
         return e;

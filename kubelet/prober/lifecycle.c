@@ -55,7 +55,8 @@ static int run_exec(
 static int run_http(
     const struct kc_probe_env *e, const struct json_object *action, int64_t timeout_usec, struct kc_error *err)
 {
-        struct kc_probe_http_request r = {.host = e->pod_ip,
+        struct kc_probe_http_request r = {.loop = e->loop,
+            .host = e->pod_ip,
             .action = action,
             .container = e->container,
             .user_agent = KC_LIFECYCLE_USER_AGENT,

@@ -24,6 +24,7 @@ int kc_probe_dial(const char *host, int port, int timeout_ms, struct kc_error *e
 
 /* --- http.c */
 struct kc_probe_http_request {
+        struct kc_loop *loop;             /* does the I/O */
         const char *host;                 /* default for the action's */
         const struct json_object *action; /* v1.HTTPGetAction */
         const struct json_object *container;

@@ -129,7 +129,8 @@ static enum kc_probe_result probe_tcp(
 static enum kc_probe_result probe_http(const struct kc_probe_env *e, const struct json_object *action, int timeout_ms,
     bool *ret_warning, char **ret_output)
 {
-        struct kc_probe_http_request r = {.host = e->pod_ip,
+        struct kc_probe_http_request r = {.loop = e->loop,
+            .host = e->pod_ip,
             .action = action,
             .container = e->container,
             .user_agent = KC_PROBE_USER_AGENT,

@@ -1,7 +1,6 @@
 /* What the daemons' main functions share: flags, process set-up, signals, sd_notify. Main thread, then the loop. */
 #include "daemon/daemon.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -67,9 +66,6 @@ int kc_daemon_init(const char *name, struct kc_error *err)
         }
         if (OPENSSL_init_ssl(0, NULL) != 1)
                 return kc_error_set(err, EIO, "cannot initialize OpenSSL");
-        CURLcode c = curl_global_init(CURL_GLOBAL_DEFAULT);
-        if (c != CURLE_OK)
-                return kc_error_set(err, EIO, "cannot initialize curl: %s", curl_easy_strerror(c));
         kc_metrics_init_client();
         kc_log_v(2, "Process initialized", "component", name, "version", KC_KUBE_VERSION);
         return 0;

@@ -29,7 +29,7 @@ struct kc_daemon_flags {
 int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag *flags, size_t n, int argc, char **argv,
     struct kc_daemon_flags *common, struct kc_error *err);
 
-/* Process set-up: SIGPIPE ignored, OpenSSL, curl, file limits raised, core dumps off; umask 077 stays the unit's. */
+/* Process set-up: SIGPIPE ignored, OpenSSL, file limits raised, core dumps off; umask 077 stays the unit's. */
 int kc_daemon_init(const char *name, struct kc_error *err);
 
 /* Stops the loop at SIGTERM and SIGINT; a second signal ends the process at once. on_stop (may be NULL) runs first. */

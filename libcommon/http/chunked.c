@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "http/http_internal.h"
+#include "http/chunked.h"
 
 enum { MAX_DIGITS = 15 }; /* 60 bits */
 

@@ -72,6 +72,8 @@ void http_conn_close(struct http_conn *c)
         if (c->state == HTTP_CONN_CLOSED)
                 return;
         c->state = HTTP_CONN_CLOSED;
+        if (c->stream)
+                http_stream_cut(c->stream);
         if (c->h1)
                 http_h1_free(c);
         if (c->h2)
@@ -98,12 +100,12 @@ void http_conn_destroy(struct http_conn *c)
         assert(c->state == HTTP_CONN_CLOSED);
         http_conn_fire_events(c);
         if (c->stream)
-                http_stream_closed(c);
+                http_stream_gone(KC_TAKE(c->stream));
         if (c->h2)
                 http_h2_free(c);
         kc_list_remove(&c->node);
         SSL_free(c->ssl);
-        http_outq_done(&c->out);
+        kc_outq_done(&c->out);
         http_conn_info_unref(c->info);
         struct http_shard *shard = c->shard;
         http_server_conn_gone(c->server, shard);
@@ -189,7 +191,7 @@ static enum io_result write_plain(struct http_conn *c)
                 struct iovec iov[WRITEV_MAX];
                 size_t n = KC_MIN(c->out.n, (size_t)WRITEV_MAX);
                 for (size_t i = 0; i < n; i++) {
-                        const struct http_seg *seg = http_outq_at(&c->out, i);
+                        const struct kc_outq_seg *seg = kc_outq_at(&c->out, i);
                         iov[i] = (struct iovec){.iov_base = (void *)seg->data, .iov_len = seg->len};
                 }
                 struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
@@ -198,7 +200,7 @@ static enum io_result write_plain(struct http_conn *c)
                         continue;
                 if (sent < 0)
                         return errno == EAGAIN ? IO_BLOCKED : IO_FAILED;
-                http_outq_consume(&c->out, (size_t)sent);
+                kc_outq_consume(&c->out, (size_t)sent);
                 c->stalled_since = 0;
         }
         return IO_DONE;
@@ -208,14 +210,14 @@ static enum io_result write_plain(struct http_conn *c)
  * least the same bytes again, which is all that OpenSSL asks for: the queue grows at its end only. */
 static const char *gather(struct http_conn *c, char *record, size_t *ret_len)
 {
-        const struct http_seg *first = http_outq_at(&c->out, 0);
+        const struct kc_outq_seg *first = kc_outq_at(&c->out, 0);
         if (first->len >= TLS_RECORD || c->out.n == 1) {
                 *ret_len = KC_MIN(first->len, (size_t)TLS_RECORD);
                 return first->data;
         }
         size_t len = 0;
         for (size_t i = 0; i < c->out.n && len < TLS_RECORD; i++) {
-                const struct http_seg *seg = http_outq_at(&c->out, i);
+                const struct kc_outq_seg *seg = kc_outq_at(&c->out, i);
                 size_t part = KC_MIN(seg->len, TLS_RECORD - len);
                 memcpy(record + len, seg->data, part);
                 len += part;
@@ -250,7 +252,7 @@ static enum io_result write_tls(struct http_conn *c)
                 int r = SSL_write(c->ssl, data, (int)len);
                 if (r <= 0)
                         return tls_result(c, r);
-                http_outq_consume(&c->out, (size_t)r);
+                kc_outq_consume(&c->out, (size_t)r);
                 c->stalled_since = 0;
         }
         return IO_DONE;
@@ -327,8 +329,8 @@ static void flush_round(struct http_conn *c)
         }
         if (c->state == HTTP_CONN_H1)
                 http_h1_flushed(c);
-        else if (c->state == HTTP_CONN_RAW)
-                http_stream_flushed(c);
+        else if (c->state == HTTP_CONN_RAW && http_stream_flushed(c->stream))
+                c->close_after_flush = true;
         http_conn_fire_events(c);
         if (c->state == HTTP_CONN_CLOSED || c->touched || c->out.n)
                 return;
@@ -446,7 +448,7 @@ static void dispatch(struct http_conn *c, const char *data, size_t len)
                 http_h2_input(c, data, len);
                 break;
         case HTTP_CONN_RAW:
-                http_stream_input(c, data, len);
+                http_stream_input(c->stream, data, len);
                 break;
         default: /* lingering: thrown away */
                 break;

@@ -55,7 +55,7 @@ static void refuse(struct http_conn *c, int code)
         kc_buf_reset(b);
         kc_buf_addf(b, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n%d %s",
             code, http_status_text(code), code, http_status_text(code));
-        http_outq_copy(&c->out, b->data, b->len);
+        kc_outq_copy(&c->out, b->data, b->len);
         c->close_after_flush = true;
         http_conn_dirty(c);
 }
@@ -137,7 +137,7 @@ static void begin_exchange(struct http_conn *c)
                 http_req_on_complete(r);
         } else if (r->expect_continue) {
                 static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-                http_outq_copy(&c->out, go_on, sizeof(go_on) - 1);
+                kc_outq_copy(&c->out, go_on, sizeof(go_on) - 1);
                 http_conn_dirty(c);
         }
 }
@@ -215,7 +215,7 @@ void http_h1_input(struct http_conn *c, const char *data, size_t len)
         size_t used = work_on(c, data, len);
         h->in_input = false;
         if (c->state == HTTP_CONN_RAW) {
-                http_stream_early(c, data + used, len - used);
+                http_stream_early(c->stream, data + used, len - used);
                 kc_buf_done(&h->in);
                 return;
         }

@@ -50,7 +50,7 @@ static void end_head(struct kc_http_req *r, struct kc_buf *b)
         else if (r->http10)
                 kc_buf_adds(b, "Connection: keep-alive\r\n");
         kc_buf_adds(b, "\r\n");
-        http_outq_copy(&c->out, b->data, b->len);
+        kc_outq_copy(&c->out, b->data, b->len);
 }
 
 static bool may_have_body(int code)
@@ -66,7 +66,7 @@ void http_h1_reply(struct kc_http_req *r, int code, char *const *headers, struct
                 kc_buf_addf(b, "Content-Length: %zu\r\n", len);
         end_head(r, b);
         if (len && may_have_body(code) && !r->is_head)
-                http_outq_ref(&r->conn->out, body, 0, len);
+                kc_outq_ref(&r->conn->out, body, 0, len);
 }
 
 void http_h1_start(struct kc_http_req *r, int code, char *const *headers)
@@ -90,16 +90,16 @@ void http_h1_write(struct kc_http_req *r, struct kc_bytes *data)
         bool chunked = c->h1->chunked_out;
         char size[20];
         if (chunked)
-                http_outq_copy(&c->out, size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", kc_bytes_len(data)));
-        http_outq_ref(&c->out, data, 0, kc_bytes_len(data));
+                kc_outq_copy(&c->out, size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", kc_bytes_len(data)));
+        kc_outq_ref(&c->out, data, 0, kc_bytes_len(data));
         if (chunked)
-                http_outq_copy(&c->out, "\r\n", 2);
+                kc_outq_copy(&c->out, "\r\n", 2);
 }
 
 void http_h1_finish(struct kc_http_req *r)
 {
         if (r->conn->h1->chunked_out && !r->is_head)
-                http_outq_copy(&r->conn->out, "0\r\n\r\n", 5);
+                kc_outq_copy(&r->conn->out, "0\r\n\r\n", 5);
 }
 
 int http_h1_upgrade(struct kc_http_req *r, char *const *headers)
@@ -110,12 +110,12 @@ int http_h1_upgrade(struct kc_http_req *r, char *const *headers)
                 return -ENOTSUP;
         struct kc_buf *b = begin_head(r, 101, headers);
         kc_buf_adds(b, "Connection: Upgrade\r\n\r\n");
-        http_outq_copy(&c->out, b->data, b->len);
+        kc_outq_copy(&c->out, b->data, b->len);
         c->state = HTTP_CONN_RAW;
         http_conn_set_deadline(c, 0);
         /* Inside http_h1_input, that hands over what it has. */
         if (!h->in_input) {
-                http_stream_early(c, kc_buf_str(&h->in), h->in.len);
+                http_stream_early(c->stream, kc_buf_str(&h->in), h->in.len);
                 kc_buf_done(&h->in);
         }
         if (c->read_paused)

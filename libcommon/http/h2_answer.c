@@ -19,7 +19,7 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len
         (void)flags;
         if (c->out.bytes >= HTTP_H2_OUT_MAX)
                 return NGHTTP2_ERR_WOULDBLOCK;
-        http_outq_copy(&c->out, data, len);
+        kc_outq_copy(&c->out, data, len);
         return (ssize_t)len;
 }
 
@@ -50,8 +50,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         (void)frame; /* never padded: no padding callback is set */
         if (c->out.bytes >= HTTP_H2_OUT_MAX)
                 return NGHTTP2_ERR_WOULDBLOCK;
-        http_outq_copy(&c->out, header, FRAME_HEADER_LEN);
-        http_outq_move(&c->out, &r->body_out, len);
+        kc_outq_copy(&c->out, header, FRAME_HEADER_LEN);
+        kc_outq_move(&c->out, &r->body_out, len);
         http_req_drained(r);
         return 0;
 }
@@ -131,7 +131,7 @@ void http_h2_reply(struct kc_http_req *r, int code, char *const *headers, struct
         snprintf(length, sizeof(length), "%zu", len);
         bool with_body = len && may_have_body(r, code);
         if (with_body)
-                http_outq_ref(&r->body_out, body, 0, len);
+                kc_outq_ref(&r->body_out, body, 0, len);
         submit(r, code, headers, code == 204 || code == 304 ? NULL : length, with_body);
 }
 
@@ -150,7 +150,7 @@ static void resume(struct kc_http_req *r)
 
 void http_h2_write(struct kc_http_req *r, struct kc_bytes *data)
 {
-        http_outq_ref(&r->body_out, data, 0, kc_bytes_len(data));
+        kc_outq_ref(&r->body_out, data, 0, kc_bytes_len(data));
         resume(r);
 }
 

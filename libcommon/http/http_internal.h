@@ -13,7 +13,10 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "http/chunked.h"
 #include "http/server.h"
+#include "http/stream_internal.h"
+#include "net/outq.h"
 
 /* Limits and sizes that are not settable. */
 enum {
@@ -37,34 +40,6 @@ enum {
 #define HTTP_WRITE_STALL (60 * KC_SEC) /* nothing taken by the peer's socket for so long */
 #define HTTP_GOAWAY_WAIT (1 * KC_SEC)  /* from the notice to the final GOAWAY, at most */
 #define HTTP_ACCEPT_PAUSE (1 * KC_SEC) /* when descriptors have run out */
-
-/* --- Queue of outgoing bytes: references, and small copies in chunks. */
-struct http_chunk;
-
-struct http_seg {
-        struct kc_bytes *bytes; /* one of these two owns the memory */
-        struct http_chunk *chunk;
-        const char *data;
-        size_t len;
-};
-
-struct http_outq {
-        struct http_seg *segs; /* ring of cap (a power of two) */
-        size_t head, n, cap;
-        size_t bytes;
-};
-
-void http_outq_copy(struct http_outq *q, const void *data, size_t len);
-/* References b's bytes from off on. */
-void http_outq_ref(struct http_outq *q, struct kc_bytes *b, size_t off, size_t len);
-/* Moves the first len bytes of from to the end of to. */
-void http_outq_move(struct http_outq *to, struct http_outq *from, size_t len);
-void http_outq_consume(struct http_outq *q, size_t len);
-void http_outq_done(struct http_outq *q);
-static inline struct http_seg *http_outq_at(const struct http_outq *q, size_t i)
-{
-        return &q->segs[(q->head + i) & (q->cap - 1)];
-}
 
 /* --- Shards */
 struct http_shard {
@@ -152,7 +127,7 @@ struct http_conn {
         bool abort;             /* close at once, soon */
         bool tls_wants_write;
         bool tls_failed; /* no orderly shutdown of it is possible */
-        struct http_outq out;
+        struct kc_outq out;
         struct kc_list events; /* struct kc_http_req.event_node: callbacks that are due */
         struct http_h1 *h1;
         struct http_h2 *h2;
@@ -163,7 +138,7 @@ struct http_conn {
 void http_conn_new(struct http_shard *shard, int fd, char *take_remote);
 /* Closes the socket and ends the exchanges; callbacks and freeing come with the shard's next run. */
 void http_conn_close(struct http_conn *c);
-/* The same, but tells an HTTP/2 peer so if its socket takes it: libcurl finds out only so that a kept connection is
+/* The same, but tells an HTTP/2 peer so if its socket takes it: curl finds out only so that a kept connection is
  * gone. */
 void http_conn_goodbye(struct http_conn *c);
 /* Fires what is due after closing, and frees. */
@@ -220,9 +195,9 @@ struct kc_http_req {
         void *drain_arg;
         void (*on_close)(struct kc_http_req *r, void *arg);
         void *close_arg;
-        int32_t stream_id;         /* HTTP/2 */
-        struct kc_list h2_node;    /* all exchanges of a connection */
-        struct http_outq body_out; /* HTTP/2 */
+        int32_t stream_id;       /* HTTP/2 */
+        struct kc_list h2_node;  /* all exchanges of a connection */
+        struct kc_outq body_out; /* HTTP/2 */
         bool h2_deferred;
         bool h2_end_stream;  /* the peer's side is complete */
         bool h2_end_sent;    /* and ours */
@@ -292,24 +267,3 @@ void http_h2_finish(struct kc_http_req *r);
 void http_h2_abort(struct kc_http_req *r);
 /* Ends all exchanges. */
 void http_h2_close(struct http_conn *c);
-
-/* The coding of chunked request bodies, strictly: every CR, LF and digit has to be where RFC 9112 wants it. */
-struct http_chunked {
-        int state;
-        int digits;
-        uint64_t left;
-        size_t overhead; /* bytes of extensions and trailers */
-        size_t max_overhead;
-};
-/* Takes one step in data. Returns bytes consumed, or -EINVAL. A piece of body may come in ret_piece; done: the last
- * chunk and the trailers are over. */
-ssize_t http_chunked_step(struct http_chunked *k, const char *data, size_t len, const char **ret_piece,
-    size_t *ret_piece_len, bool *ret_done);
-
-/* --- Upgraded connections */
-/* Bytes that were read before the stream's user could take them. */
-void http_stream_early(struct http_conn *c, const char *data, size_t len);
-void http_stream_input(struct http_conn *c, const char *data, size_t len);
-void http_stream_flushed(struct http_conn *c);
-/* Last callback, and frees. */
-void http_stream_closed(struct http_conn *c);

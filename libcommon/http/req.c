@@ -147,7 +147,7 @@ void kc_http_req_unref(struct kc_http_req *r)
         kc_buf_done(&r->text);
         kc_free(r->fields);
         kc_buf_done(&r->body);
-        http_outq_done(&r->body_out);
+        kc_outq_done(&r->body_out);
         http_conn_info_unref(r->info);
         kc_free(r);
 }
@@ -304,7 +304,7 @@ void http_req_over(struct kc_http_req *r)
         r->conn = NULL;
         r->drain_due = false;
         r->close_due = true;
-        http_outq_done(&r->body_out);
+        kc_outq_done(&r->body_out);
         kc_list_remove(&r->h2_node);
         kc_list_remove(&r->event_node);
         kc_list_push_back(&c->events, &r->event_node);

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "event/loop.h"
+#include "http/stream.h"
 #include "tls/tls.h"
 
 struct kc_http_server;
@@ -108,23 +109,10 @@ void kc_http_abort(struct kc_http_req *r);
 
 /* --- Upgrade (HTTP/1.1 only): sends 101 with the headers ("Connection: Upgrade" is added) and hands over the
  * connection as a raw byte stream. On the request's loop, from on_request on. */
-struct kc_http_stream;
-struct kc_http_stream_cbs {
-        void (*on_data)(struct kc_http_stream *s, const void *data, size_t len, void *arg);
-        void (*on_drain)(struct kc_http_stream *s, void *arg); /* all written bytes are out */
-        void (*on_close)(struct kc_http_stream *s, void *arg); /* last call; s is freed after it */
-};
 /* -EPIPE: answered already, or the peer has gone; -ENOTSUP: HTTP/2 or HTTP/1.0. Callbacks come after this has returned.
  */
 int kc_http_upgrade(struct kc_http_req *r, char *const *headers, const struct kc_http_stream_cbs *cbs, void *arg,
     struct kc_http_stream **ret);
-/* Copies. -EPIPE: closing or gone; -ENOBUFS: max_queued_bytes would be passed, nothing was queued. */
-int kc_http_stream_write(struct kc_http_stream *s, const void *data, size_t len);
-size_t kc_http_stream_queued(const struct kc_http_stream *s);
-/* Stops and resumes on_data: back-pressure. */
-void kc_http_stream_pause(struct kc_http_stream *s, bool paused);
-/* Closes after what is queued is out. */
-void kc_http_stream_close(struct kc_http_stream *s);
 
 /* --- Query strings. Decoded value of the first / all parameters of that name (strv); NULL: absent. The caller's. */
 char *kc_query_get(const char *query, const char *name);
