@@ -25,6 +25,8 @@ static const struct kc_strategy *const strategies[] = {
     &kc_strategy_rolebindings,
     &kc_strategy_clusterrolebindings,
     &kc_strategy_priorityclasses,
+    &kc_strategy_jobs,
+    &kc_strategy_cronjobs,
     NULL,
 };
 

@@ -109,7 +109,7 @@ void kc_name_dns1123_label(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 63)
-                add(why, "must be no more than 63 characters");
+                add(why, "must be no more than 63 bytes");
         if (label_1123(s, n))
                 return;
         if (every_label(s, n, label_1123))
@@ -125,7 +125,7 @@ void kc_name_dns1123_subdomain(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 253)
-                add(why, "must be no more than 253 characters");
+                add(why, "must be no more than 253 bytes");
         if (!every_label(s, n, label_1123))
                 add(why, SUBDOMAIN_1123_MSG);
 }
@@ -134,7 +134,7 @@ void kc_name_dns1123_subdomain_with_underscore(const char *s, struct kc_why *why
 {
         size_t n = strlen(s);
         if (n > 253)
-                add(why, "must be no more than 253 characters");
+                add(why, "must be no more than 253 bytes");
         if (!every_label(s, n, label_1123_underscore))
                 add(why,
                     REGEX1("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', "
@@ -146,7 +146,7 @@ void kc_name_dns1035_label(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 63)
-                add(why, "must be no more than 63 characters");
+                add(why, "must be no more than 63 bytes");
         if (!label_1123(s, n) || !is_lower(s[0]))
                 add(why,
                     REGEX2("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
@@ -161,7 +161,7 @@ static void label_key_prefix(const char *s, size_t n, struct kc_why *why)
                 return;
         }
         if (n > 253)
-                add(why, "prefix part must be no more than 253 characters");
+                add(why, "prefix part must be no more than 253 bytes");
         if (!every_label(s, n, label_1123))
                 add(why, "prefix part " SUBDOMAIN_1123_MSG);
 }
@@ -182,7 +182,7 @@ void kc_name_label_key(const char *s, struct kc_why *why)
         if (n == 0)
                 add(why, "name part must be non-empty");
         else if (n > 63)
-                add(why, "name part must be no more than 63 characters");
+                add(why, "name part must be no more than 63 bytes");
         if (!bracketed(s, n, is_alnum, "-_."))
                 add(why, "name part " LABEL_KEY_MSG);
 }
@@ -191,7 +191,7 @@ void kc_name_label_value(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 63)
-                add(why, "must be no more than 63 characters");
+                add(why, "must be no more than 63 bytes");
         if (n > 0 && !bracketed(s, n, is_alnum, "-_."))
                 add(why,
                     REGEX3("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
@@ -235,7 +235,7 @@ void kc_name_config_map_key(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 253)
-                add(why, "must be no more than 253 characters");
+                add(why, "must be no more than 253 bytes");
         if (n == 0 || !all(s, n, is_alnum, "-._"))
                 add(why, REGEX3("a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
                              "[-._a-zA-Z0-9]+", "key.name", "KEY_NAME", "key-name"));
@@ -251,7 +251,7 @@ void kc_name_port(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);
         if (n > 15)
-                add(why, "must be no more than 15 characters");
+                add(why, "must be no more than 15 bytes");
         if (n == 0 || !all(s, n, is_lower_alnum, "-"))
                 add(why, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
         if (!s[strcspn(s, "abcdefghijklmnopqrstuvwxyz")])

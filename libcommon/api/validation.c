@@ -29,6 +29,8 @@ static const struct {
     RULES("apps", "Deployment", deployment),
     RULES("apps", "DaemonSet", daemon_set),
     RULES("apps", "ControllerRevision", controller_revision),
+    RULES("batch", "Job", job),
+    RULES("batch", "CronJob", cron_job),
     RULES("discovery.k8s.io", "EndpointSlice", endpoint_slice),
     RULES("coordination.k8s.io", "Lease", lease),
     RULES("scheduling.k8s.io", "PriorityClass", priority_class),

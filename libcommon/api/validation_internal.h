@@ -23,6 +23,9 @@ struct kc_vpath {
 #define V_CHILD2(p, a, b) V_CHILD(V_CHILD(p, a), b)
 #define V_CHILD3(p, a, b, c) V_CHILD(V_CHILD2(p, a, b), c)
 
+/* "spec.containers[0].name"; heap. */
+char *kc_v_path(const struct kc_vpath *p);
+
 struct kc_v {
         struct kc_field_errors *errors;
         bool is_pod;                   /* a pod itself, not a template */
@@ -34,6 +37,8 @@ void kc_v_required(struct kc_v *v, const struct kc_vpath *p, const char *detail)
 void kc_v_invalid(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value, const char *detail);
 void kc_v_invalid_str(struct kc_v *v, const struct kc_vpath *p, const char *value, const char *detail);
 void kc_v_invalid_int(struct kc_v *v, const struct kc_vpath *p, int64_t value, const char *detail);
+/* Invalid without the value (field.OmitValueType). */
+void kc_v_invalid_unsaid(struct kc_v *v, const struct kc_vpath *p, const char *detail);
 /* valid: in the order in which they are to be printed. */
 void kc_v_not_supported(struct kc_v *v, const struct kc_vpath *p, const char *value, const char *const *valid);
 void kc_v_duplicate(struct kc_v *v, const struct kc_vpath *p, const char *value);
@@ -59,6 +64,10 @@ bool kc_v_first(struct kc_map *seen, const char *key);
 void kc_v_repeated(struct kc_v *v, const struct kc_vpath *p, const struct json_object *list);
 /* One Invalid error for each message of check. */
 void kc_v_name(struct kc_v *v, const struct kc_vpath *p, const char *value, kc_name_fn check);
+/* "example.com/path". */
+void kc_v_domain_prefixed_path(struct kc_v *v, const struct kc_vpath *p, const char *value);
+/* A domain name of at least three labels. */
+void kc_v_fully_qualified_name(struct kc_v *v, const struct kc_vpath *p, const char *value);
 /* The integer at o.key, where it is there, is >= 0. */
 void kc_v_nonnegative(struct kc_v *v, const struct kc_vpath *p, const struct json_object *o, const char *key);
 /* An enumerated string that is required. */
@@ -164,6 +173,8 @@ V_KIND(replication_controller);
 V_KIND(replica_set);
 V_KIND(deployment);
 V_KIND(daemon_set);
+V_KIND(job);
+V_KIND(cron_job);
 V_KIND(role);
 V_KIND(cluster_role);
 V_KIND(role_binding);

@@ -21,7 +21,7 @@ static void format_path(struct kc_buf *b, const struct kc_vpath *p)
                 kc_buf_addf(b, "%s%s", b->len ? "." : "", p->key);
 }
 
-static char *path_text(const struct kc_vpath *p)
+char *kc_v_path(const struct kc_vpath *p)
 {
         struct kc_buf b = KC_BUF_INIT;
         format_path(&b, p);
@@ -30,79 +30,85 @@ static char *path_text(const struct kc_vpath *p)
 
 void kc_v_add(struct kc_v *v, const char *reason, const struct kc_vpath *p, const char *message)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_add(v->errors, reason, at, message);
 }
 
 void kc_v_required(struct kc_v *v, const struct kc_vpath *p, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_required(v->errors, at, detail);
 }
 
 void kc_v_invalid(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_invalid(v->errors, at, value, detail);
 }
 
 void kc_v_invalid_str(struct kc_v *v, const struct kc_vpath *p, const char *value, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_invalid_str(v->errors, at, value, detail);
 }
 
 void kc_v_invalid_int(struct kc_v *v, const struct kc_vpath *p, int64_t value, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_invalid_int(v->errors, at, value, detail);
+}
+
+void kc_v_invalid_unsaid(struct kc_v *v, const struct kc_vpath *p, const char *detail)
+{
+        KC_CLEANUP(kc_freep) char *message = kc_asprintf("Invalid value: %s", detail);
+        kc_v_add(v, "FieldValueInvalid", p, message);
 }
 
 void kc_v_not_supported(struct kc_v *v, const struct kc_vpath *p, const char *value, const char *const *valid)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_not_supported(v->errors, at, value, valid);
 }
 
 void kc_v_duplicate(struct kc_v *v, const struct kc_vpath *p, const char *value)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_duplicate(v->errors, at, value);
 }
 
 void kc_v_duplicate_json(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_duplicate_json(v->errors, at, value);
 }
 
 void kc_v_forbidden(struct kc_v *v, const struct kc_vpath *p, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_forbidden(v->errors, at, detail);
 }
 
 void kc_v_not_found(struct kc_v *v, const struct kc_vpath *p, const char *value)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_not_found(v->errors, at, value);
 }
 
 void kc_v_too_long(struct kc_v *v, const struct kc_vpath *p, int max)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_too_long(v->errors, at, max);
 }
 
 void kc_v_too_many(struct kc_v *v, const struct kc_vpath *p, size_t actual, int max)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_too_many(v->errors, at, (int)KC_MIN(actual, (size_t)INT32_MAX), max);
 }
 
 void kc_v_internal(struct kc_v *v, const struct kc_vpath *p, const char *detail)
 {
-        KC_CLEANUP(kc_freep) char *at = path_text(p);
+        KC_CLEANUP(kc_freep) char *at = kc_v_path(p);
         kc_field_internal(v->errors, at, detail);
 }
 
@@ -154,6 +160,41 @@ void kc_v_name(struct kc_v *v, const struct kc_vpath *p, const char *value, kc_n
         check(value, &why);
         for (size_t i = 0; i < why.n; i++)
                 kc_v_invalid_str(v, p, value, why.v[i]);
+}
+
+void kc_v_domain_prefixed_path(struct kc_v *v, const struct kc_vpath *p, const char *value)
+{
+        static const char valid[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~%!$&'()*+,;=:";
+        const char *slash = strchr(value, '/');
+        if (!*value) {
+                kc_v_required(v, p, "");
+                return;
+        }
+        if (!slash || slash == value || !slash[1]) {
+                kc_v_invalid_str(v, p, value, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+                return;
+        }
+        KC_CLEANUP(kc_freep) char *host = kc_strndup(value, (size_t)(slash - value));
+        kc_v_name(v, p, host, kc_name_dns1123_subdomain);
+        if (slash[1 + strspn(slash + 1, valid)])
+                kc_v_invalid_str(
+                    v, p, slash + 1, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')");
+}
+
+void kc_v_fully_qualified_name(struct kc_v *v, const struct kc_vpath *p, const char *value)
+{
+        struct kc_why why = {0};
+        const char *dot = strchr(value, '.');
+        if (!*value) {
+                kc_v_required(v, p, "");
+                return;
+        }
+        kc_name_dns1123_subdomain(value, &why);
+        KC_CLEANUP(kc_freep) char *all = kc_why_join(&why, ",");
+        if (why.n)
+                kc_v_invalid_str(v, p, value, all);
+        else if (!dot || !strchr(dot + 1, '.'))
+                kc_v_invalid_str(v, p, value, "should be a domain with at least three segments separated by dots");
 }
 
 void kc_v_nonnegative(struct kc_v *v, const struct kc_vpath *p, const struct json_object *o, const char *key)

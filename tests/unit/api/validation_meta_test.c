@@ -58,15 +58,15 @@ static void test_lengths(void **state)
         char s[300];
         memset(s, 'a', sizeof(s));
         s[64] = '\0';
-        assert_string_equal(kc_validate_dns1123_label(s), "must be no more than 63 characters");
-        assert_string_equal(kc_validate_label_value(s), "must be no more than 63 characters");
-        assert_string_equal(kc_validate_qualified_name(s), "name part must be no more than 63 characters");
+        assert_string_equal(kc_validate_dns1123_label(s), "must be no more than 63 bytes");
+        assert_string_equal(kc_validate_label_value(s), "must be no more than 63 bytes");
+        assert_string_equal(kc_validate_qualified_name(s), "name part must be no more than 63 bytes");
         s[63] = '\0';
         assert_null(kc_validate_dns1123_label(s));
         memset(s, 'a', sizeof(s));
         s[254] = '\0';
-        assert_string_equal(kc_validate_dns1123_subdomain(s), "must be no more than 253 characters");
-        assert_string_equal(kc_validate_config_map_key(s), "must be no more than 253 characters");
+        assert_string_equal(kc_validate_dns1123_subdomain(s), "must be no more than 253 bytes");
+        assert_string_equal(kc_validate_config_map_key(s), "must be no more than 253 bytes");
         assert_string_equal(kc_validate_path_segment_name(".."), "may not be '..'");
         assert_string_equal(kc_validate_dns1123_label("a.b"), "must not contain dots");
         assert_string_equal(kc_validate_env_var_name("="),
