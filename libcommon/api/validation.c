@@ -16,6 +16,8 @@ static const struct {
                 group, kind, kc_v_create_##name, kc_v_update_##name                                                    \
         }
     RULES("", "Pod", pod),
+    RULES("", "PersistentVolume", persistent_volume),
+    RULES("", "PersistentVolumeClaim", persistent_volume_claim),
     RULES("", "Service", service),
     RULES("", "Endpoints", endpoints),
     RULES("", "ConfigMap", config_map),
@@ -29,6 +31,7 @@ static const struct {
     RULES("apps", "Deployment", deployment),
     RULES("apps", "DaemonSet", daemon_set),
     RULES("apps", "ControllerRevision", controller_revision),
+    RULES("apps", "StatefulSet", stateful_set),
     RULES("batch", "Job", job),
     RULES("batch", "CronJob", cron_job),
     RULES("discovery.k8s.io", "EndpointSlice", endpoint_slice),

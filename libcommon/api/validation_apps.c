@@ -91,43 +91,9 @@ static void collision_count(
                 kc_v_invalid_int(v, V_CHILD(p, "collisionCount"), n, "cannot be decremented");
 }
 
-/* --- int-or-percent fields */
-
-static void positive_int_or_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value)
-{
-        const char *s = kc_json_as_str(value);
-        if (s)
-                kc_v_name(v, p, s, kc_name_percent);
-        else if (value && json_object_get_int64(value) < 0)
-                kc_v_invalid_int(v, p, json_object_get_int64(value), "must be greater than or equal to 0");
-}
-
-/* The number, or that of the percentage; 0 for anything else. */
-static int64_t int_or_percent(const struct json_object *value, bool *ret_percent)
-{
-        const char *s = kc_json_as_str(value);
-        int64_t n = 0;
-        *ret_percent = false;
-        if (!s)
-                return json_object_get_int64(value);
-        size_t len = strlen(s);
-        KC_CLEANUP(kc_freep) char *digits = kc_strndup(s, len && s[len - 1] == '%' ? len - 1 : len);
-        *ret_percent = len > 1 && s[len - 1] == '%' && kc_str_to_i64(digits, &n) == 0;
-        return *ret_percent ? n : 0;
-}
-
-static void at_most_100_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value)
-{
-        bool percent;
-        int64_t n = int_or_percent(value, &percent);
-        if (percent && n > 100)
-                kc_v_invalid(v, p, value, "must not be greater than 100%");
-}
-
 static bool is_zero(const struct json_object *value)
 {
-        bool percent;
-        return int_or_percent(value, &percent) == 0;
+        return kc_v_int_or_percent_value(value, NULL) == 0;
 }
 
 /* --- ReplicationController */
@@ -235,11 +201,11 @@ static void deployment_strategy(struct kc_v *v, const struct kc_vpath *p, const 
                 kc_v_required(v, at, "this should be defaulted and never be nil");
                 return;
         }
-        positive_int_or_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
-        positive_int_or_percent(v, V_CHILD(at, "maxSurge"), surge);
+        kc_v_int_or_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
+        kc_v_int_or_percent(v, V_CHILD(at, "maxSurge"), surge);
         if (is_zero(unavailable) && is_zero(surge))
                 kc_v_invalid(v, V_CHILD(at, "maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0");
-        at_most_100_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
+        kc_v_at_most_100_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
 }
 
 static void deployment_spec(struct kc_v *v, const struct json_object *spec)
@@ -301,10 +267,10 @@ static void daemon_set_strategy(struct kc_v *v, const struct kc_vpath *p, const 
                 kc_v_required(v, at, "");
                 return;
         }
-        positive_int_or_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
-        positive_int_or_percent(v, V_CHILD(at, "maxSurge"), surge);
-        at_most_100_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
-        at_most_100_percent(v, V_CHILD(at, "maxSurge"), surge);
+        kc_v_int_or_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
+        kc_v_int_or_percent(v, V_CHILD(at, "maxSurge"), surge);
+        kc_v_at_most_100_percent(v, V_CHILD(at, "maxUnavailable"), unavailable);
+        kc_v_at_most_100_percent(v, V_CHILD(at, "maxSurge"), surge);
         if (!is_zero(unavailable) && !is_zero(surge))
                 kc_v_invalid(v, V_CHILD(at, "maxSurge"), surge, "may not be set when maxUnavailable is non-zero");
         else if (is_zero(unavailable) && is_zero(surge))

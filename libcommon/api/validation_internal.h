@@ -8,6 +8,7 @@
 #include "api/quantity.h"
 #include "api/status.h"
 #include "api/validation.h"
+#include "base/buf.h"
 #include "base/map.h"
 
 /* field.Path as a chain on the stack, made into text only for an error. */
@@ -66,6 +67,9 @@ void kc_v_repeated(struct kc_v *v, const struct kc_vpath *p, const struct json_o
 void kc_v_name(struct kc_v *v, const struct kc_vpath *p, const char *value, kc_name_fn check);
 /* "example.com/path". */
 void kc_v_domain_prefixed_path(struct kc_v *v, const struct kc_vpath *p, const char *value);
+/* Lines that say for people what differs, from path on. */
+void kc_v_describe_difference(
+    struct kc_buf *b, const char *path, const struct json_object *now, const struct json_object *old);
 /* A domain name of at least three labels. */
 void kc_v_fully_qualified_name(struct kc_v *v, const struct kc_vpath *p, const char *value);
 /* The integer at o.key, where it is there, is >= 0. */
@@ -76,6 +80,11 @@ void kc_v_port_number(struct kc_v *v, const struct kc_vpath *p, int64_t port);
 void kc_v_port_number_or_name(struct kc_v *v, const struct kc_vpath *p, const struct json_object *port);
 void kc_v_immutable(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *value, const struct json_object *old);
+/* An IntOrString: a number that is not negative, or a percentage. */
+void kc_v_int_or_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value);
+void kc_v_at_most_100_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value);
+/* The number, or that of the percentage; 0 for anything else. ret_percent may be NULL. */
+int64_t kc_v_int_or_percent_value(const struct json_object *value, bool *ret_percent);
 /* Equality in which absent, null, {} and [] are the same, and quantities are compared as numbers. */
 bool kc_v_equal(const struct json_object *a, const struct json_object *b);
 
@@ -101,6 +110,12 @@ void kc_v_resource_quantity(
 void kc_v_resources(struct kc_v *v, const struct kc_vpath *p, const struct json_object *resources, bool pod_level,
     const struct json_object *pod_claims);
 void kc_v_pod_resources(struct kc_v *v, const struct kc_vpath *spec_path, const struct json_object *spec);
+/* Greater than zero (ValidatePositiveQuantityValue). */
+bool kc_v_positive_quantity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *q);
+/* At least zero (ValidateNonnegativeQuantity). */
+void kc_v_nonnegative_quantity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *q);
+/* Is it unprefixed, or of the domain kubernetes.io? */
+bool kc_v_is_native_resource(const char *resource);
 bool kc_v_read_quantity(const struct json_object *q, struct kc_quantity *ret);
 
 /* --- Pods */
@@ -157,6 +172,8 @@ void kc_v_pod_annotation_update(struct kc_v *v, const struct json_object *o, con
         void kc_v_create_##kind(struct kc_v *v, const struct json_object *o);                                          \
         void kc_v_update_##kind(                                                                                       \
             struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource)
+V_KIND(persistent_volume);
+V_KIND(persistent_volume_claim);
 V_KIND(service);
 V_KIND(endpoints);
 V_KIND(endpoint_slice);
@@ -173,6 +190,7 @@ V_KIND(replication_controller);
 V_KIND(replica_set);
 V_KIND(deployment);
 V_KIND(daemon_set);
+V_KIND(stateful_set);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);

@@ -1,7 +1,7 @@
 /* What a pod spec says about where it may run: affinity, tolerations, spreading. Any thread. */
 #include <string.h>
 
-#include "api/validation_internal.h"
+#include "api/validation_volumes.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -71,15 +71,21 @@ static void weight(struct kc_v *v, const struct kc_vpath *p, const struct json_o
 #define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
 #define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
 
-static void node_affinity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *a)
+void kc_v_node_selector(struct kc_v *v, const struct kc_vpath *p, const struct json_object *selector)
 {
-        const struct json_object *required = kc_json_get(a, REQUIRED), *preferred = kc_json_get(a, PREFERRED);
-        const struct json_object *terms = kc_json_get(required, "nodeSelectorTerms");
-        const struct kc_vpath *terms_path = V_CHILD2(p, REQUIRED, "nodeSelectorTerms");
-        if (required && kc_json_len(terms) == 0)
+        const struct json_object *terms = kc_json_get(selector, "nodeSelectorTerms");
+        const struct kc_vpath *terms_path = V_CHILD(p, "nodeSelectorTerms");
+        if (kc_json_len(terms) == 0)
                 kc_v_required(v, terms_path, "must have at least one node selector term");
         for (size_t i = 0; i < kc_json_len(terms); i++)
                 node_term(v, V_INDEX(terms_path, i), kc_json_idx(terms, i), true);
+}
+
+static void node_affinity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *a)
+{
+        const struct json_object *required = kc_json_get(a, REQUIRED), *preferred = kc_json_get(a, PREFERRED);
+        if (required)
+                kc_v_node_selector(v, V_CHILD(p, REQUIRED), required);
         for (size_t i = 0; i < kc_json_len(preferred); i++) {
                 const struct kc_vpath *at = V_INDEX(V_CHILD(p, PREFERRED), i);
                 weight(v, at, kc_json_idx(preferred, i));

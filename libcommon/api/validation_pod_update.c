@@ -193,8 +193,7 @@ static void gated_node_affinity(struct kc_v *v, struct json_object *munged, cons
                 kc_json_del(munged, "affinity");
 }
 
-/* Lines that say what differs, for people. */
-static void describe_difference(
+void kc_v_describe_difference(
     struct kc_buf *b, const char *path, const struct json_object *now, const struct json_object *old)
 {
         if (kc_v_equal(now, old))
@@ -206,14 +205,14 @@ static void describe_difference(
                 KC_JSON_FOREACH(keys, key, value)
                 {
                         KC_CLEANUP(kc_freep) char *child = kc_asprintf("%s.%s", path, key);
-                        describe_difference(b, child, kc_json_get(now, key), kc_json_get(old, key));
+                        kc_v_describe_difference(b, child, kc_json_get(now, key), kc_json_get(old, key));
                 }
                 return;
         }
         if (kc_json_is_arr(now) && kc_json_is_arr(old) && kc_json_len(now) == kc_json_len(old)) {
                 for (size_t i = 0; i < kc_json_len(now); i++) {
                         KC_CLEANUP(kc_freep) char *child = kc_asprintf("%s[%zu]", path, i);
-                        describe_difference(b, child, kc_json_idx(now, i), kc_json_idx(old, i));
+                        kc_v_describe_difference(b, child, kc_json_idx(now, i), kc_json_idx(old, i));
                 }
                 return;
         }
@@ -257,7 +256,7 @@ static void unchanged_spec(struct kc_v *v, const struct json_object *spec, const
             "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
             "(only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if "
             "it was previously negative)\n");
-        describe_difference(&b, "spec", munged, old_spec);
+        kc_v_describe_difference(&b, "spec", munged, old_spec);
         kc_v_forbidden(v, &spec_path, kc_buf_str(&b));
         kc_buf_done(&b);
 }
@@ -300,7 +299,7 @@ static void update_ephemeral_containers(struct kc_v *v, const struct json_object
                 kc_quote_add(&b, name);
                 kc_buf_adds(&b, is ? " may not be changed\n" : " may not be removed\n");
                 if (is)
-                        describe_difference(&b, "spec.ephemeralContainers", is, was);
+                        kc_v_describe_difference(&b, "spec.ephemeralContainers", is, was);
                 kc_v_forbidden(v, p, kc_buf_str(&b));
                 kc_buf_done(&b);
         }

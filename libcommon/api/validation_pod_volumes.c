@@ -1,7 +1,7 @@
 /* Volumes of pods, and paths within them. Any thread. */
 #include <string.h>
 
-#include "api/validation_internal.h"
+#include "api/validation_volumes.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -46,20 +46,6 @@ static void required_str(struct kc_v *v, const struct kc_vpath *p, const struct 
 {
         if (!*kc_v_str(o, key))
                 kc_v_required(v, V_CHILD(p, key), "");
-}
-
-static void host_path(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
-{
-        static const char *const types[] = {
-            "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL};
-        const char *path = kc_v_str(s, "path"), *type = kc_v_str(s, "type");
-        if (!*path) {
-                kc_v_required(v, V_CHILD(p, "path"), "");
-                return;
-        }
-        kc_v_path_no_backsteps(v, V_CHILD(p, "path"), path);
-        if (!kc_v_in(type, types))
-                kc_v_not_supported(v, V_CHILD(p, "type"), type, types);
 }
 
 static void empty_dir(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
@@ -122,43 +108,34 @@ static void downward_volume(struct kc_v *v, const struct kc_vpath *p, const stru
                 downward_file(v, p, kc_json_idx(items, i));
 }
 
-static void nfs_volume(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
-{
-        required_str(v, p, s, "server");
-        required_str(v, p, s, "path");
-        if (*kc_v_str(s, "path") != '/')
-                kc_v_invalid_str(v, V_CHILD(p, "path"), kc_v_str(s, "path"), "must be an absolute path");
-}
-
 static void csi_volume(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
 {
-        const char *driver = kc_v_str(s, "driver");
-        if (!*driver)
-                kc_v_required(v, V_CHILD(p, "driver"), "");
-        else if (strlen(driver) > 63)
-                kc_v_too_long(v, V_CHILD(p, "driver"), 63);
-        else
-                kc_v_name(v, V_CHILD(p, "driver"), driver, kc_name_dns1123_subdomain);
         const struct json_object *secret = kc_json_get(s, "nodePublishSecretRef");
-        const struct kc_vpath *name = V_CHILD2(p, "nodePublishSecretRef", "name");
+        kc_v_csi_driver_name(v, V_CHILD(p, "driver"), kc_v_str(s, "driver"));
         if (secret && !*kc_v_str(secret, "name"))
-                kc_v_required(v, name, "");
+                kc_v_required(v, V_CHILD2(p, "nodePublishSecretRef", "name"), "");
         else if (secret)
-                kc_v_name(v, name, kc_v_str(secret, "name"), kc_name_dns1123_subdomain);
+                kc_v_name(v, V_CHILD(p, "name"), kc_v_str(secret, "name"), kc_name_dns1123_subdomain);
+}
+
+static void git_repo(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
+{
+        required_str(v, p, s, "repository");
+        kc_v_path_relative(v, V_CHILD(p, "directory"), kc_v_str(s, "directory"));
+}
+
+static void claim_volume(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
+{
+        required_str(v, p, s, "claimName");
 }
 
 static void ephemeral_volume(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
 {
         const struct json_object *template = kc_json_get(s, "volumeClaimTemplate");
-        const struct kc_vpath *spec = V_CHILD2(p, "volumeClaimTemplate", "spec");
-        if (!template) {
+        if (template)
+                kc_v_claim_template(v, V_CHILD(p, "volumeClaimTemplate"), template);
+        else
                 kc_v_required(v, V_CHILD(p, "volumeClaimTemplate"), "");
-                return;
-        }
-        if (kc_json_len(kc_json_at(template, "spec.accessModes")) == 0)
-                kc_v_required(v, V_CHILD(spec, "accessModes"), "at least 1 access mode is required");
-        if (!kc_json_at(template, "spec.resources.requests.storage"))
-                kc_v_required(v, V_KEY(V_CHILD(spec, "resources"), "storage"), "");
 }
 
 static void image_volume(struct kc_v *v, const struct kc_vpath *p, const struct json_object *s)
@@ -261,53 +238,49 @@ static void projected_volume(struct kc_v *v, const struct kc_vpath *p, const str
                 projected_source(v, p, V_INDEX(V_CHILD(p, "sources"), i), kc_json_idx(sources, i), seen);
 }
 
-/* In the order of upstream's checks; those of storage systems only have required fields. */
+/* In the order of upstream's checks. NULL: as in PersistentVolumes. */
 static const struct {
         const char *name;
         void (*check)(struct kc_v *v, const struct kc_vpath *p, const struct json_object *source);
-        const char *required[3];
 } sources[] = {
-    {"emptyDir", empty_dir, {0}},
-    {"hostPath", host_path, {0}},
-    {"gitRepo", NULL, {"repository"}},
-    {"gcePersistentDisk", NULL, {"pdName"}},
-    {"awsElasticBlockStore", NULL, {"volumeID"}},
-    {"secret", secret_volume, {0}},
-    {"nfs", nfs_volume, {0}},
-    {"iscsi", NULL, {"targetPortal", "iqn"}},
-    {"glusterfs", NULL, {"endpoints", "path"}},
-    {"flocker", NULL, {0}},
-    {"persistentVolumeClaim", NULL, {"claimName"}},
-    {"rbd", NULL, {"monitors", "image"}},
-    {"cinder", NULL, {"volumeID"}},
-    {"cephfs", NULL, {"monitors"}},
-    {"quobyte", NULL, {"registry", "volume"}},
-    {"downwardAPI", downward_volume, {0}},
-    {"fc", NULL, {0}},
-    {"flexVolume", NULL, {"driver"}},
-    {"configMap", config_map_volume, {0}},
-    {"azureFile", NULL, {"secretName", "shareName"}},
-    {"vsphereVolume", NULL, {"volumePath"}},
-    {"photonPersistentDisk", NULL, {"pdID"}},
-    {"portworxVolume", NULL, {"volumeID"}},
-    {"azureDisk", NULL, {"diskName", "diskURI"}},
-    {"storageos", NULL, {0}},
-    {"projected", projected_volume, {0}},
-    {"scaleIO", NULL, {"gateway", "system", "volumeName"}},
-    {"csi", csi_volume, {0}},
-    {"ephemeral", ephemeral_volume, {0}},
-    {"image", image_volume, {0}},
+    {"emptyDir", empty_dir},
+    {"hostPath", NULL},
+    {"gitRepo", git_repo},
+    {"gcePersistentDisk", NULL},
+    {"awsElasticBlockStore", NULL},
+    {"secret", secret_volume},
+    {"nfs", NULL},
+    {"iscsi", NULL},
+    {"glusterfs", NULL},
+    {"flocker", NULL},
+    {"persistentVolumeClaim", claim_volume},
+    {"rbd", NULL},
+    {"cinder", NULL},
+    {"cephfs", NULL},
+    {"quobyte", NULL},
+    {"downwardAPI", downward_volume},
+    {"fc", NULL},
+    {"flexVolume", NULL},
+    {"configMap", config_map_volume},
+    {"azureFile", NULL},
+    {"vsphereVolume", NULL},
+    {"photonPersistentDisk", NULL},
+    {"portworxVolume", NULL},
+    {"azureDisk", NULL},
+    {"storageos", NULL},
+    {"projected", projected_volume},
+    {"scaleIO", NULL},
+    {"csi", csi_volume},
+    {"ephemeral", ephemeral_volume},
+    {"image", image_volume},
 };
 
 static void check_source(struct kc_v *v, const struct kc_vpath *p, const struct json_object *source, size_t i)
 {
-        for (size_t j = 0; j < KC_ARRAY_LEN(sources[i].required) && sources[i].required[j]; j++) {
-                const char *key = sources[i].required[j];
-                if (!*kc_v_str(source, key) && kc_json_len(kc_json_get(source, key)) == 0)
-                        kc_v_required(v, V_CHILD(p, key), "");
-        }
         if (sources[i].check)
                 sources[i].check(v, p, source);
+        else
+                kc_v_volume_plugin(v, p, sources[i].name, source);
 }
 
 static void volume_source(struct kc_v *v, const struct kc_vpath *p, const struct json_object *volume)

@@ -23,14 +23,14 @@ static bool is_huge_page(const char *resource)
 }
 
 /* Unprefixed, or of the kubernetes.io domain. */
-static bool is_native(const char *resource)
+bool kc_v_is_native_resource(const char *resource)
 {
         return !strchr(resource, '/') || strstr(resource, "kubernetes.io/");
 }
 
 static bool is_extended(const char *resource)
 {
-        if (is_native(resource) || kc_str_has_prefix(resource, "requests."))
+        if (kc_v_is_native_resource(resource) || kc_str_has_prefix(resource, "requests."))
                 return false;
         KC_CLEANUP(kc_freep) char *quota = kc_asprintf("requests.%s", resource);
         struct kc_why why = {0};
@@ -40,7 +40,7 @@ static bool is_extended(const char *resource)
 
 static bool overcommit_allowed(const char *resource)
 {
-        return is_native(resource) && !is_huge_page(resource);
+        return kc_v_is_native_resource(resource) && !is_huge_page(resource);
 }
 
 static const char *const standard_container[] = {"cpu", "memory", "ephemeral-storage", NULL};
@@ -80,7 +80,7 @@ static void container_resource_name(struct kc_v *v, const struct kc_vpath *p, co
         if (!strchr(resource, '/')) {
                 if (!kc_v_in(resource, standard_container) && !is_huge_page(resource))
                         kc_v_invalid_str(v, p, resource, "must be a standard resource for containers");
-        } else if (!is_native(resource) && !is_extended(resource)) {
+        } else if (!kc_v_is_native_resource(resource) && !is_extended(resource)) {
                 kc_v_invalid_str(v, p, resource, "doesn't follow extended resource name standard");
         }
 }
@@ -107,6 +107,22 @@ void kc_v_resource_quantity(struct kc_v *v, const struct kc_vpath *p, const char
                 invalid_quantity(v, p, &n, "must be greater than or equal to 0");
         if (is_integer_resource(resource) && kc_quantity_milli(&n) % 1000 != 0)
                 invalid_quantity(v, p, &n, "must be an integer");
+}
+
+bool kc_v_positive_quantity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *q)
+{
+        struct kc_quantity n;
+        bool ok = !kc_v_read_quantity(q, &n) || n.nano > 0; /* what is none the decoder has refused */
+        if (!ok)
+                invalid_quantity(v, p, &n, "must be greater than zero");
+        return ok;
+}
+
+void kc_v_nonnegative_quantity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *q)
+{
+        struct kc_quantity n;
+        if (kc_v_read_quantity(q, &n) && n.nano < 0)
+                invalid_quantity(v, p, &n, "must be greater than or equal to 0");
 }
 
 static void huge_page_multiple(

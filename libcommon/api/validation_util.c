@@ -282,6 +282,39 @@ void kc_v_immutable(
                 kc_v_invalid(v, p, value, "field is immutable");
 }
 
+void kc_v_int_or_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value)
+{
+        const char *s = kc_json_as_str(value);
+        if (s)
+                kc_v_name(v, p, s, kc_name_percent);
+        else if (value && json_object_get_int64(value) < 0)
+                kc_v_invalid_int(v, p, json_object_get_int64(value), "must be greater than or equal to 0");
+}
+
+int64_t kc_v_int_or_percent_value(const struct json_object *value, bool *ret_percent)
+{
+        const char *s = kc_json_as_str(value);
+        int64_t n = 0;
+        bool percent = false;
+        if (s) {
+                size_t len = strlen(s);
+                KC_CLEANUP(kc_freep) char *digits = kc_strndup(s, len && s[len - 1] == '%' ? len - 1 : len);
+                percent = len > 1 && s[len - 1] == '%' && kc_str_to_i64(digits, &n) == 0;
+        }
+        if (ret_percent)
+                *ret_percent = percent;
+        if (!s)
+                return json_object_get_int64(value);
+        return percent ? n : 0;
+}
+
+void kc_v_at_most_100_percent(struct kc_v *v, const struct kc_vpath *p, const struct json_object *value)
+{
+        bool percent;
+        if (kc_v_int_or_percent_value(value, &percent) > 100 && percent)
+                kc_v_invalid(v, p, value, "must not be greater than 100%");
+}
+
 bool kc_v_ip(struct kc_v *v, const struct kc_vpath *p, const char *ip)
 {
         struct kc_ip parsed;
