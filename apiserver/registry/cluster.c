@@ -65,7 +65,6 @@ const struct kc_strategy kc_strategy_namespaces = {
     .prepare_for_update = update_namespace,
     .before_delete = delete_namespace,
     .keep = has_content,
-    .return_deleted_object = true,
     .subresources = namespace_subresources,
     .n_subresources = KC_ARRAY_LEN(namespace_subresources),
 };

@@ -60,6 +60,34 @@ void kc_strategy_default_update(const struct kc_registry_ctx *c, struct json_obj
                 kc_strategy_bump_generation(obj, old);
 }
 
+void kc_strategy_create_uncounted(const struct kc_registry_ctx *c, struct json_object *obj)
+{
+        if (has_status_subresource(c))
+                kc_json_del(obj, "status");
+        kc_json_del(kc_json_ensure_obj(obj, "metadata"), "generation");
+}
+
+void kc_strategy_update_uncounted(
+    const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
+{
+        if (has_status_subresource(c))
+                kc_strategy_keep(obj, old, "status");
+}
+
+void kc_strategy_create_counted(const struct kc_registry_ctx *c, struct json_object *obj)
+{
+        if (has_status_subresource(c))
+                kc_json_del(obj, "status");
+        kc_json_set_int(kc_json_ensure_obj(obj, "metadata"), "generation", 1);
+}
+
+void kc_strategy_update_counted(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
+{
+        if (has_status_subresource(c))
+                kc_strategy_keep(obj, old, "status");
+        kc_strategy_bump_generation(obj, old);
+}
+
 /* Upstream's status strategies take over status, and of metadata what is not the controller's to own. */
 void kc_strategy_default_status(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
 {

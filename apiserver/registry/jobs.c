@@ -1,7 +1,6 @@
 /* Jobs and CronJobs: selectors of their own, and what becomes of the pods of a deleted Job. Worker threads. */
 #include <string.h>
 
-#include "api/names.h"
 #include "api/object.h"
 #include "api/warnings.h"
 #include "base/str.h"
@@ -33,19 +32,6 @@ static void create_job(const struct kc_registry_ctx *c, struct json_object *job)
         kc_strategy_default_create(c, job);
 }
 
-/* The names of pods are made of it. */
-static void warn_of_name(const struct kc_registry_ctx *c, const struct json_object *obj)
-{
-        struct kc_why why = {0};
-        kc_name_dns1123_label(kc_meta_name(obj), &why);
-        KC_CLEANUP(kc_freep) char *all = kc_why_join(&why, " ");
-        if (why.n)
-                kc_strv_pushf(c->warnings,
-                    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
-                    "a DNS label is recommended: [%s]",
-                    all);
-}
-
 static void warn_of_spec(const struct kc_registry_ctx *c, const char *path, const struct json_object *spec)
 {
         enum { MANY_COMPLETIONS = 100000, MANY_PODS = 10000 };
@@ -61,7 +47,7 @@ static void warn_of_spec(const struct kc_registry_ctx *c, const char *path, cons
 
 static void warn_of_new_job(const struct kc_registry_ctx *c, const struct json_object *job)
 {
-        warn_of_name(c, job);
+        kc_strategy_warn_of_name(c, job);
         warn_of_spec(c, "spec", kc_json_get(job, "spec"));
 }
 
@@ -109,7 +95,7 @@ static void warn_of_schedule(const struct kc_registry_ctx *c, const struct json_
 
 static void warn_of_new_cron_job(const struct kc_registry_ctx *c, const struct json_object *cron_job)
 {
-        warn_of_name(c, cron_job);
+        kc_strategy_warn_of_name(c, cron_job);
         warn_of_spec(c, "spec.jobTemplate.spec", kc_json_at(cron_job, "spec.jobTemplate.spec"));
         warn_of_schedule(c, cron_job);
 }

@@ -59,7 +59,6 @@ static const struct kc_subresource_strategy serviceaccount_subresources[] = {
 const struct kc_strategy kc_strategy_serviceaccounts = {
     .group = "",
     .resource = "serviceaccounts",
-    .return_deleted_object = true,
     .subresources = serviceaccount_subresources,
     .n_subresources = KC_ARRAY_LEN(serviceaccount_subresources),
 };

@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/names.h"
 #include "api/object.h"
 #include "api/quantity.h"
 #include "api/status.h"
+#include "api/warnings.h"
 #include "base/str.h"
 #include "registry/pods_internal.h"
 
@@ -210,12 +212,25 @@ static const struct kc_subresource_strategy subresources[] = {
         .create = pods_create_eviction},
 };
 
+static void warn_of_pod(const struct kc_registry_ctx *c, const struct json_object *pod)
+{
+        struct kc_why why = {0};
+        kc_name_dns1123_label(kc_meta_name(pod), &why);
+        KC_CLEANUP(kc_freep) char *all = kc_why_join(&why, " ");
+        if (why.n && c->warnings)
+                kc_strv_pushf(c->warnings,
+                    "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
+                    "label is recommended: [%s]",
+                    all);
+        kc_warn_pod(c->warnings, pod);
+}
+
 const struct kc_strategy kc_strategy_pods = {
     .group = "",
     .resource = "pods",
     .prepare_for_create = prepare_create,
+    .warnings_create = warn_of_pod,
     .check_graceful_delete = check_graceful_delete,
-    .return_deleted_object = true,
     .subresources = subresources,
     .n_subresources = KC_ARRAY_LEN(subresources),
 };

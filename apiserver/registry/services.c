@@ -6,6 +6,7 @@
 
 #include "api/object.h"
 #include "api/status.h"
+#include "api/warnings.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "registry/service_alloc.h"
@@ -496,13 +497,26 @@ static void after_delete(const struct kc_registry_ctx *c, const struct json_obje
                 release(t, *x);
 }
 
+static void warn_of_new(const struct kc_registry_ctx *c, const struct json_object *service)
+{
+        kc_warn_service(c->warnings, service);
+}
+
+static void warn_of_update(
+    const struct kc_registry_ctx *c, const struct json_object *service, const struct json_object *old)
+{
+        (void)old; /* what was wrong before still is */
+        kc_warn_service(c->warnings, service);
+}
+
 const struct kc_strategy kc_strategy_services = {
     .group = "",
     .resource = "services",
     .prepare_for_create = prepare_create,
     .begin_create = begin_create,
+    .warnings_create = warn_of_new,
+    .warnings_update = warn_of_update,
     .prepare_for_update = prepare_update,
     .begin_update = begin_update,
     .after_delete = after_delete,
-    .return_deleted_object = true,
 };

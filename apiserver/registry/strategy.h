@@ -116,9 +116,6 @@ struct kc_strategy {
         void (*after_delete)(const struct kc_registry_ctx *c, const struct json_object *obj);
         /* Upstream's default when DeleteOptions say nothing: finalizer "orphan" (ReplicationControllers). */
         bool orphan_by_default;
-        /* Deletion answers with the object, not with a Status, when it is gone at once (Pods, Namespaces:
-         * returnDeletedObject). */
-        bool return_deleted_object;
 
         int64_t (*ttl)(
             const struct kc_registry_ctx *c, const struct json_object *obj); /* seconds; NULL or 0: for ever */
@@ -138,6 +135,14 @@ void kc_strategy_default_create(const struct kc_registry_ctx *c, struct json_obj
 void kc_strategy_default_update(
     const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old);
 void kc_strategy_default_status(
+    const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old);
+/* Kinds with a spec and a status that count no generations nevertheless. */
+void kc_strategy_create_uncounted(const struct kc_registry_ctx *c, struct json_object *obj);
+void kc_strategy_update_uncounted(
+    const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old);
+/* Kinds that count generations although they lack one or the other. */
+void kc_strategy_create_counted(const struct kc_registry_ctx *c, struct json_object *obj);
+void kc_strategy_update_counted(
     const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old);
 /* metadata.generation = old's, plus one if anything but metadata, status, kind and apiVersion differs. */
 void kc_strategy_bump_generation(struct json_object *obj, const struct json_object *old);

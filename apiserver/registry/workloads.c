@@ -1,10 +1,13 @@
-/* ReplicationControllers, ReplicaSets, Deployments and DaemonSets: generations, and scale. Worker threads. */
+/* ReplicationControllers, ReplicaSets, Deployments, DaemonSets and StatefulSets: generations, scale, warnings. Worker
+ * threads. */
 #include <errno.h>
 #include <string.h>
 
+#include "api/names.h"
 #include "api/object.h"
 #include "api/selector.h"
 #include "api/status.h"
+#include "api/warnings.h"
 #include "base/str.h"
 #include "registry/strategies.h"
 
@@ -67,6 +70,58 @@ static const struct kc_subresource_strategy with_scale[] = {
     {.name = "scale", .to = to_scale, .from = from_scale},
 };
 
+/* --- Warnings */
+
+void kc_strategy_warn_of_name(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        struct kc_why why = {0};
+        kc_name_dns1123_label(kc_meta_name(obj), &why);
+        KC_CLEANUP(kc_freep) char *all = kc_why_join(&why, " ");
+        if (why.n && c->warnings)
+                kc_strv_pushf(c->warnings,
+                    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+                    "a DNS label is recommended: [%s]",
+                    all);
+}
+
+static void warn_of_template(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        kc_warn_pod_template(c->warnings, "spec.template", kc_json_at(obj, "spec.template"));
+}
+
+static void warn_of_new(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        kc_strategy_warn_of_name(c, obj);
+        warn_of_template(c, obj);
+}
+
+static void warn_of_update(
+    const struct kc_registry_ctx *c, const struct json_object *obj, const struct json_object *old)
+{
+        if (kc_meta_generation(obj) != kc_meta_generation(old))
+                warn_of_template(c, obj);
+}
+
+static void warn_of_stateful_set(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        const struct json_object *claims = kc_json_at(obj, "spec.volumeClaimTemplates");
+        warn_of_template(c, obj);
+        for (size_t i = 0; i < kc_json_len(claims); i++) {
+                KC_CLEANUP(kc_freep) char *path = kc_asprintf("spec.volumeClaimTemplates[%zu].spec", i);
+                kc_warn_claim_spec(c->warnings, path, kc_json_get(kc_json_idx(claims, i), "spec"));
+        }
+        if (c->warnings && kc_json_int_at(obj, "spec.revisionHistoryLimit", 0) < 0)
+                kc_strv_push(c->warnings, "spec.revisionHistoryLimit: a negative value retains all historical "
+                                          "revisions; a value >= 0 is recommended");
+}
+
+static void warn_of_stateful_set_update(
+    const struct kc_registry_ctx *c, const struct json_object *obj, const struct json_object *old)
+{
+        if (kc_meta_generation(obj) != kc_meta_generation(old))
+                warn_of_stateful_set(c, obj);
+}
+
 /* --- Deployments: annotations count as a change, too (they are copied to ReplicaSets) */
 
 static void update_deployment(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
@@ -114,6 +169,8 @@ const struct kc_strategy kc_strategy_replicationcontrollers = {
     .group = "",
     .resource = "replicationcontrollers",
     .orphan_by_default = true,
+    .warnings_create = warn_of_new,
+    .warnings_update = warn_of_update,
     .subresources = with_scale,
     .n_subresources = KC_ARRAY_LEN(with_scale),
 };
@@ -121,6 +178,8 @@ const struct kc_strategy kc_strategy_replicationcontrollers = {
 const struct kc_strategy kc_strategy_replicasets = {
     .group = "apps",
     .resource = "replicasets",
+    .warnings_create = warn_of_new,
+    .warnings_update = warn_of_update,
     .subresources = with_scale,
     .n_subresources = KC_ARRAY_LEN(with_scale),
 };
@@ -129,6 +188,8 @@ const struct kc_strategy kc_strategy_deployments = {
     .group = "apps",
     .resource = "deployments",
     .prepare_for_update = update_deployment,
+    .warnings_create = warn_of_new,
+    .warnings_update = warn_of_update,
     .subresources = with_scale,
     .n_subresources = KC_ARRAY_LEN(with_scale),
 };
@@ -138,4 +199,15 @@ const struct kc_strategy kc_strategy_daemonsets = {
     .resource = "daemonsets",
     .prepare_for_create = create_daemonset,
     .prepare_for_update = update_daemonset,
+    .warnings_create = warn_of_template,
+    .warnings_update = warn_of_update,
+};
+
+const struct kc_strategy kc_strategy_statefulsets = {
+    .group = "apps",
+    .resource = "statefulsets",
+    .warnings_create = warn_of_stateful_set,
+    .warnings_update = warn_of_stateful_set_update,
+    .subresources = with_scale,
+    .n_subresources = KC_ARRAY_LEN(with_scale),
 };

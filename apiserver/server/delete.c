@@ -11,8 +11,7 @@
 /* Objects that are not gone yet are answered as they are; so are some kinds' when they are. */
 static void reply_deleted(struct api_req *q, const struct kc_delete_request *d, const struct kc_object *obj, bool gone)
 {
-        const struct kc_strategy *s = kc_strategy_for(q->stored->row->group, q->stored->row->resource);
-        if (gone && !s->return_deleted_object) {
+        if (gone && !q->row->returns_deleted) {
                 KC_CLEANUP(kc_json_freep)
                 struct json_object *status =
                     kc_status_success(q->row->group, q->row->resource, kc_object_name(obj), kc_object_uid(obj));

@@ -142,6 +142,19 @@ void kc_name_dns1123_subdomain_with_underscore(const char *s, struct kc_why *why
                         LABEL_1123_UNDERSCORE "(\\." LABEL_1123_UNDERSCORE ")*", "example.com"));
 }
 
+void kc_name_wildcard_dns1123_subdomain(const char *s, struct kc_why *why)
+{
+        size_t n = strlen(s);
+        if (n > 253)
+                add(why, "must be no more than 253 bytes");
+        if (n < 3 || s[0] != '*' || s[1] != '.' || !every_label(s + 2, n - 2, label_1123))
+                add(why,
+                    REGEX1("a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, "
+                           "which must consist of lower case alphanumeric characters, '-' or '.' and end with an "
+                           "alphanumeric character",
+                        "\\*\\." LABEL_1123 "(\\." LABEL_1123 ")*", "*.example.com"));
+}
+
 void kc_name_dns1035_label(const char *s, struct kc_why *why)
 {
         size_t n = strlen(s);

@@ -16,6 +16,7 @@ struct kc_why {
 void kc_name_dns1123_label(const char *s, struct kc_why *why);
 void kc_name_dns1123_subdomain(const char *s, struct kc_why *why);
 void kc_name_dns1123_subdomain_with_underscore(const char *s, struct kc_why *why);
+void kc_name_wildcard_dns1123_subdomain(const char *s, struct kc_why *why);
 void kc_name_dns1035_label(const char *s, struct kc_why *why);
 /* Label keys, qualified names. */
 void kc_name_label_key(const char *s, struct kc_why *why);

@@ -88,6 +88,11 @@ int64_t kc_v_int_or_percent_value(const struct json_object *value, bool *ret_per
 /* Equality in which absent, null, {} and [] are the same, and quantities are compared as numbers. */
 bool kc_v_equal(const struct json_object *a, const struct json_object *b);
 
+/* metav1.Conditions. */
+void kc_v_conditions(struct kc_v *v, const struct kc_vpath *p, const struct json_object *conditions);
+/* A TypedLocalObjectReference as Ingresses have it. */
+void kc_v_typed_local_reference(struct kc_v *v, const struct kc_vpath *p, const struct json_object *ref);
+
 bool kc_v_ip(struct kc_v *v, const struct kc_vpath *p, const char *ip);
 void kc_v_ip_not_special(struct kc_v *v, const struct kc_vpath *p, const char *ip);
 bool kc_v_cidr(struct kc_v *v, const struct kc_vpath *p, const char *cidr);
@@ -106,6 +111,8 @@ void kc_v_meta_update(struct kc_v *v, const struct json_object *obj, const struc
 /* --- Resources */
 void kc_v_resource_quantity(
     struct kc_v *v, const struct kc_vpath *p, const char *resource, const struct json_object *q);
+/* What the resources of a container may be called. */
+void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource);
 /* pod_claims: spec.resourceClaims. */
 void kc_v_resources(struct kc_v *v, const struct kc_vpath *p, const struct json_object *resources, bool pod_level,
     const struct json_object *pod_claims);
@@ -191,6 +198,13 @@ V_KIND(replica_set);
 V_KIND(deployment);
 V_KIND(daemon_set);
 V_KIND(stateful_set);
+V_KIND(horizontal_pod_autoscaler);
+V_KIND(pod_disruption_budget);
+V_KIND(network_policy);
+V_KIND(ingress);
+V_KIND(ingress_class);
+V_KIND(ip_address);
+V_KIND(service_cidr);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);

@@ -74,7 +74,7 @@ static bool resource_name(struct kc_v *v, const struct kc_vpath *p, const char *
         return false;
 }
 
-static void container_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
+void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
 {
         (void)resource_name(v, p, resource); /* what is wrong is noted; more may be */
         if (!strchr(resource, '/')) {
@@ -229,7 +229,7 @@ void kc_v_resources(struct kc_v *v, const struct kc_vpath *p, const struct json_
         KC_JSON_FOREACH(limits, name, value)
         {
                 const struct kc_vpath *at = V_KEY(limits_path, name);
-                (pod_level ? pod_resource_name : container_resource_name)(v, at, name);
+                (pod_level ? pod_resource_name : kc_v_container_resource_name)(v, at, name);
                 kc_v_resource_quantity(v, at, name, value);
                 huge_page_multiple(v, at, name, value);
                 huge |= is_huge_page(name);
@@ -238,7 +238,7 @@ void kc_v_resources(struct kc_v *v, const struct kc_vpath *p, const struct json_
         KC_JSON_FOREACH(requests, name, value)
         {
                 const struct kc_vpath *at = V_KEY(requests_path, name);
-                (pod_level ? pod_resource_name : container_resource_name)(v, at, name);
+                (pod_level ? pod_resource_name : kc_v_container_resource_name)(v, at, name);
                 kc_v_resource_quantity(v, at, name, value);
                 fits_limit(v, requests_path, limits_path, name, value, kc_json_get(limits, name));
                 huge_page_multiple(v, at, name, value);
