@@ -55,6 +55,8 @@ typedef void (*kc_name_fn)(const char *s, struct kc_why *why);
 
 /* "" for an absent string. */
 const char *kc_v_str(const struct json_object *o, const char *key);
+/* Nothing but spaces. */
+bool kc_v_is_blank(const char *s);
 bool kc_v_in(const char *s, const char *const *valid);
 /* The elements of a list by the string at key (NULL: the elements are strings themselves), for look-ups that do not
  * take quadratic time. The last of equal ones; values are the elements. */
@@ -205,6 +207,18 @@ V_KIND(ingress);
 V_KIND(ingress_class);
 V_KIND(ip_address);
 V_KIND(service_cidr);
+V_KIND(storage_class);
+V_KIND(volume_attributes_class);
+V_KIND(volume_attachment);
+V_KIND(csi_driver);
+V_KIND(csi_node);
+V_KIND(csi_storage_capacity);
+V_KIND(validating_webhook_configuration);
+V_KIND(mutating_webhook_configuration);
+V_KIND(validating_admission_policy);
+V_KIND(validating_admission_policy_binding);
+V_KIND(mutating_admission_policy);
+V_KIND(mutating_admission_policy_binding);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);

@@ -118,6 +118,11 @@ const char *kc_v_str(const struct json_object *o, const char *key)
         return s ? s : "";
 }
 
+bool kc_v_is_blank(const char *s)
+{
+        return s[strspn(s, " \t\n\v\f\r")] == '\0';
+}
+
 bool kc_v_in(const char *s, const char *const *valid)
 {
         for (; *valid; valid++) {

@@ -102,7 +102,7 @@ static void test_job_update(void **state)
 {
         (void)state;
         const struct kc_resource *r = kind("batch", "Job");
-        expect_update(r, "", job, "", "{'spec':{'parallelism':3,'suspend':true}}", "");
+        expect_update(r, "", job, "", "{'spec':{'parallelism':3,'completions':1,'suspend':true}}", "");
         expect_update(r, "", job, "{'spec':{'completions':1}}", "{'spec':{'completions':2}}",
             "spec.completions: Invalid value: 2: field is immutable");
         expect_update(r, "", job, "{'spec':{'completionMode':'Indexed','completions':1}}",
@@ -137,8 +137,8 @@ static void test_job_status(void **state)
             "status.active: Invalid value: 1: active>0 is invalid for finished job\n"
             "status.startTime: Required value: startTime is required for finished job");
         expect_update(r, "status", job, "{'status':{'failed':2,'succeeded':1," CONDITIONS(TRUE_OF("Failed")) "}}",
-            "{'status':{'failed':1,'completedIndexes':'1-2'}}",
-            "status.completedIndexes: Invalid value: \"1-2\": cannot set non-empty completedIndexes when non-indexed "
+            "{'status':{'failed':1,'completedIndexes':'0'}}",
+            "status.completedIndexes: Invalid value: \"0\": cannot set non-empty completedIndexes when non-indexed "
             "completion mode\n"
             "status.conditions: Invalid value: cannot disable the terminal Failed=True condition\n"
             "status.failed: Invalid value: 1: cannot decrease the failed counter\n"
