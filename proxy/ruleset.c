@@ -303,7 +303,7 @@ static void element_command(
 {
         const char *tab = strchr(id, '\t');
         kc_buf_addf(b, "%s element %s kube-proxy %.*s { %s", verb, r->fam, (int)(tab - id), id, tab + 1);
-        if (!kc_str_empty(value))
+        if (value && *value)
                 kc_buf_addf(b, " : %s", value);
         kc_buf_adds(b, " }\n");
 }
