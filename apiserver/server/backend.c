@@ -105,7 +105,8 @@ struct kc_wire_opts backend_wire(const struct backend *b, struct api_req *q)
             .addresses = b->addresses,
             .n_addresses = b->n_addresses,
             .tls = b->tls,
-            .tls_name = b->host};
+            .tls_name = b->host,
+            .open_timeout = b->tls && b->tls == q->server->kubelet_tls ? q->server->o->kubelet_timeout : 0};
 }
 
 /* --- Containers */

@@ -25,7 +25,6 @@ struct connection {
         enum kc_tunnel_mode mode;
         struct kc_remote_streams streams;
         char **headers;
-        bool proxied; /* by .../proxy: answers go through as they are */
 };
 
 static void connection_free(struct connection *c)

@@ -45,6 +45,12 @@ static const struct verb_row connect_verbs[] = {
     {"create", KC_VERB_CREATE, handle_connect},
 };
 
+static const struct verb_row proxy_verbs[] = {
+    {"get", KC_VERB_GET, handle_proxy}, {"create", KC_VERB_CREATE, handle_proxy},
+    {"update", KC_VERB_UPDATE, handle_proxy}, {"patch", KC_VERB_PATCH, handle_proxy},
+    {"delete", KC_VERB_DELETE, handle_proxy}, {"", KC_VERB_GET, handle_proxy}, /* OPTIONS */
+};
+
 static const struct verb_row review_verbs[] = {
     {"create", KC_VERB_CREATE, handle_review},
 };
@@ -61,10 +67,15 @@ static void (*find_handler(const struct verb_row *rows, size_t n, uint32_t serve
         return NULL;
 }
 
-/* Subresources that are a connection to somewhere else. */
+static bool is_proxy(const struct api_req *q)
+{
+        return q->sub && strcmp(q->sub->name, "proxy") == 0;
+}
+
+/* Subresources that are a connection to somewhere else, where the answer comes from. */
 static bool is_connect(const struct api_req *q)
 {
-        static const char *const names[] = {"attach", "exec", "portforward"};
+        static const char *const names[] = {"attach", "exec", "portforward", "proxy"};
         for (size_t i = 0; q->sub && i < KC_ARRAY_LEN(names); i++)
                 if (strcmp(q->sub->name, names[i]) == 0)
                         return true;
@@ -80,7 +91,8 @@ static void (*handler_of(const struct api_req *q))(struct api_req *)
                 if (strcmp(q->sub->name, "log") == 0)
                         return FIND(log_verbs, q->sub->verbs, verb);
                 if (is_connect(q))
-                        return FIND(connect_verbs, q->sub->verbs, verb);
+                        return is_proxy(q) ? FIND(proxy_verbs, q->sub->verbs, verb)
+                                           : FIND(connect_verbs, q->sub->verbs, verb);
                 if (kc_streq(q->sub->kind, q->row->kind))
                         return FIND(status_verbs, q->sub->verbs, verb);
                 return FIND(projection_verbs, q->sub->verbs, verb);
@@ -153,7 +165,7 @@ static bool path_exists(const struct api_req *q)
         const struct req_info *i = &q->info;
         if (i->subresource[0] && !q->sub)
                 return false;
-        if (kc_strv_len(i->parts) > 3)
+        if (kc_strv_len(i->parts) > 3 && !is_proxy(q))
                 return false;
         bool own_namespace = i->ns[0] && strcmp(i->resource, "namespaces") == 0; /* /namespaces/x is no scope */
         if (!q->row->namespaced)

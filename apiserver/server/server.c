@@ -158,25 +158,6 @@ static int make_registry(struct kc_apiserver *s, struct kc_error *err)
         return kc_registry_new(&ro, &s->registry, err);
 }
 
-static int make_kubelet_clients(struct kc_apiserver *s, struct kc_error *err)
-{
-        const struct kc_apiserver_options *o = s->o;
-        const struct kc_http_client_opts co = {
-            .ca_file = o->kubelet_certificate_authority,
-            .cert_file = o->kubelet_client_certificate,
-            .key_file = o->kubelet_client_key,
-            /* As upstream: without a CA there is nothing to verify by. */
-            .insecure_skip_verify = kc_str_empty(o->kubelet_certificate_authority),
-            .connect_timeout_ms = (int)(o->kubelet_timeout / KC_MSEC),
-        };
-        for (size_t i = 0; i < s->n_loops; i++) {
-                int r = kc_http_client_new(s->loops[i], &co, &s->kubelet_clients[i], err);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 /* As upstream: without a CA of the kubelets there is nothing to verify them by. */
 static int make_backend_tls(struct kc_apiserver *s, struct kc_error *err)
 {
@@ -275,8 +256,6 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
                 r = kc_audit_new(&s->o->audit.opts, &s->audit, err);
         if (r == 0)
                 r = make_registry(s, err);
-        if (r == 0)
-                r = make_kubelet_clients(s, err);
         if (r == 0)
                 r = make_backend_tls(s, err);
         if (r < 0)
@@ -451,8 +430,6 @@ void kc_apiserver_free(struct kc_apiserver *s)
         stop_threads(s);
         end_tunnels(s);
         kc_http_server_free(s->http);
-        for (size_t i = 0; i < s->n_loops; i++)
-                kc_http_client_free(s->kubelet_clients[i]);
         kc_bootstrap_free(s->bootstrap);
         kc_authz_free(s->authz);
         /* What is still posted refers to requests and caches. */

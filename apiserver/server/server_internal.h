@@ -12,7 +12,6 @@
 #include "bootstrap/bootstrap.h"
 #include "daemon/health.h"
 #include "event/worker.h"
-#include "http/client.h"
 #include "http/server.h"
 #include "registry/registry.h"
 #include "registry/strategy.h"
@@ -58,7 +57,6 @@ struct kc_apiserver {
         struct kc_tls_client *kubelet_tls;     /* verifies kubelets, with our client certificate */
         struct kc_tls_client *proxy_tls;       /* pods and Services by https: not verified, as upstream */
         struct kc_list tunnels[API_MAX_LOOPS]; /* connections of connect.c; each on its loop */
-        struct kc_http_client *kubelet_clients[API_MAX_LOOPS]; /* one for each loop */
         struct kc_health *health;
         struct documents *documents;
         struct hook_check *hook_checks;
@@ -112,6 +110,7 @@ void handle_delete_collection(struct api_req *q);
 void handle_subresource(struct api_req *q); /* of other kinds than the resource's: scale, binding, eviction, token */
 void handle_log(struct api_req *q);
 void handle_connect(struct api_req *q); /* exec, attach, portforward */
+void handle_proxy(struct api_req *q);   /* .../proxy of pods, services and nodes */
 void handle_review(struct api_req *q);
 void handle_bindings(struct api_req *q); /* POST .../bindings */
 

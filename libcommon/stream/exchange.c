@@ -186,12 +186,22 @@ static void on_timeout(void *arg)
 
 /* --- Life */
 
+static bool has_header(char *const *headers, const char *name)
+{
+        for (size_t i = 0; headers && headers[i] && headers[i + 1]; i += 2)
+                if (kc_strcaseeq(headers[i], name))
+                        return true;
+        return false;
+}
+
 static void write_request(struct kc_exchange *x, const struct kc_exchange_opts *o)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         kc_buf_addf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", o->method, o->target, o->host);
         for (size_t i = 0; o->headers && o->headers[i] && o->headers[i + 1]; i += 2)
                 kc_buf_addf(&b, "%s: %s\r\n", o->headers[i], o->headers[i + 1]);
+        if (!has_header(o->headers, "Connection"))
+                kc_buf_adds(&b, "Connection: close\r\n");
         bool may_have_none = kc_streq(o->method, "GET") || kc_streq(o->method, "HEAD");
         if (o->body && kc_bytes_len(o->body) > 0)
                 kc_buf_addf(&b, "Content-Length: %zu\r\n", kc_bytes_len(o->body));

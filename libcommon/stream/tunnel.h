@@ -10,6 +10,7 @@
 #include "http/server.h"
 #include "stream/exchange.h"
 #include "stream/filter.h"
+#include "stream/websocket.h"
 
 struct kc_tunnel;
 
