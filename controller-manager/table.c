@@ -16,6 +16,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
     &kc_disruption_controller,
+    &kc_servicecidr_controller,
     &kc_podgc_controller,
     &kc_garbagecollector_controller,
 };

@@ -14,12 +14,13 @@
 #define PERIOD (10 * KC_SEC)
 #define REPAIR_PERIOD (180 * KC_SEC)
 
-enum hook { HOOK_NAMESPACES, HOOK_RBAC, HOOK_PRIORITY, HOOK_IP_REPAIR, HOOK_KUBERNETES, N_HOOKS };
+enum hook { HOOK_NAMESPACES, HOOK_RBAC, HOOK_PRIORITY, HOOK_SERVICE_CIDR, HOOK_IP_REPAIR, HOOK_KUBERNETES, N_HOOKS };
 
 const char *const kc_bootstrap_hooks[] = {
     "start-system-namespaces-controller",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
+    "start-kubernetes-service-cidr-controller",
     "start-service-ip-repair-controllers",
     "bootstrap-controller",
     NULL,
@@ -31,7 +32,7 @@ struct kc_bootstrap {
         struct kc_timer *timer;
         bool done[N_HOOKS];  /* atomic */
         int64_t retry;       /* loop: next delay while a hook has not succeeded */
-        kc_mono next_repair; /* worker */
+        kc_mono next_repair; /* worker: of ports */
         bool failed;         /* worker: in the last round */
         bool busy;           /* loop: a round is on the pool */
         bool orphaned;       /* loop: freed meanwhile */
@@ -52,13 +53,17 @@ static int run_priority(struct kc_bootstrap *b, struct kc_error *err)
         return boot_priority_classes(b->o.registry, err);
 }
 
+static int run_service_cidr(struct kc_bootstrap *b, struct kc_error *err)
+{
+        return kc_service_alloc_ensure_default(kc_registry_service_alloc(b->o.registry), err);
+}
+
 static int run_repair(struct kc_bootstrap *b, struct kc_error *err)
 {
         kc_mono now = kc_clock_mono(kc_registry_clock(b->o.registry));
-        if (now < b->next_repair)
-                return 0;
-        int r = kc_service_alloc_repair(kc_registry_service_alloc(b->o.registry), err);
-        if (r == 0)
+        bool ports = now >= b->next_repair;
+        int r = kc_service_alloc_repair(kc_registry_service_alloc(b->o.registry), ports, err);
+        if (r == 0 && ports)
                 b->next_repair = now + REPAIR_PERIOD;
         return r;
 }
@@ -75,6 +80,7 @@ static const struct {
     [HOOK_NAMESPACES] = {run_namespaces, false},
     [HOOK_RBAC] = {run_rbac, true},
     [HOOK_PRIORITY] = {run_priority, true},
+    [HOOK_SERVICE_CIDR] = {run_service_cidr, false},
     [HOOK_IP_REPAIR] = {run_repair, false},
     [HOOK_KUBERNETES] = {run_kubernetes, false},
 };

@@ -24,6 +24,7 @@ int kc_registry_new(const struct kc_registry_opts *o, struct kc_registry **ret, 
         kc_user_add_group(r->self, KC_GROUP_AUTHENTICATED);
         r->service_alloc = kc_service_alloc_new(&(struct kc_service_alloc_opts){
             .resources = o->resources,
+            .registry = r,
             .clock = o->clock,
             .cidrs = r->service_cidrs,
             .n_cidrs = o->n_service_cidrs,

@@ -1,10 +1,10 @@
-/* Who has which ClusterIP and node port. Every address in use is a key of its own in the store, made by a transaction
- * that fails when it is there: nothing is given twice, whoever writes, and restarts forget nothing.
+/* Who has which ClusterIP and node port. Nothing is given twice, whoever writes, and restarts forget nothing: each that
+ * is in use is a name of its own in the store, made by a transaction that fails when it is there.
  *
- *   <prefix>/ranges/serviceips/10.96.0.10        -> {"namespace","name","uid","time"}
- *   <prefix>/ranges/servicenodeports/30080       -> ...
+ *   addresses  IPAddress objects (networking.k8s.io), from the prefixes of the ServiceCIDR objects that are ready
+ *   ports      <prefix>/ranges/servicenodeports/30080 -> {"namespace","name","uid","time"}
  *
- * What is known to be in use is also kept in memory, to choose what to try. Any thread; calls block (store). */
+ * Any thread; calls block (store). */
 #pragma once
 
 #include <stdint.h>
@@ -15,9 +15,11 @@
 #include "resources/resources.h"
 
 struct kc_service_alloc;
+struct kc_registry;
 
 struct kc_service_alloc_opts {
         const struct kc_resources *resources;
+        struct kc_registry *registry;
         const struct kc_clock *clock; /* NULL: the real one */
         const struct kc_cidr *cidrs;  /* copied */
         size_t n_cidrs;
@@ -32,7 +34,7 @@ struct kc_service_owner {
         const char *ns, *name, *uid;
 };
 
-/* The prefix for a family (AF_INET, AF_INET6), or NULL; family 0: the first. */
+/* The prefix that --service-cluster-ip-range has for a family (AF_INET, AF_INET6), or NULL; family 0: the first. */
 const struct kc_cidr *kc_service_alloc_cidr(const struct kc_service_alloc *a, int family);
 /* Errors carry no API reason: -ERANGE not in the range, -EEXIST given already, -ENOSPC the range is full, else the
  * store's. The message is upstream's ("provided IP is already allocated"). dry_run: only looks. */
@@ -49,9 +51,11 @@ int kc_service_alloc_next_port(
 void kc_service_alloc_release_ip(struct kc_service_alloc *a, const struct kc_service_owner *o, const char *ip);
 void kc_service_alloc_release_port(struct kc_service_alloc *a, const struct kc_service_owner *o, int port);
 
-/* Makes the keys agree with the Services that exist: records what Services have and the keys do not, frees what no
- * Service has (if it was taken more than some minutes ago: its Service may just be on its way). Worker thread; at the
- * start and every few minutes. */
-int kc_service_alloc_repair(struct kc_service_alloc *a, struct kc_error *err);
+/* Makes the ServiceCIDR "kubernetes" of the flag if there is none, and ready if nobody has said whether it is. */
+int kc_service_alloc_ensure_default(struct kc_service_alloc *a, struct kc_error *err);
+/* Makes addresses (and ports) in use agree with the Services that exist: records what Services have, frees what no
+ * Service has (if it was taken some time ago: its Service may just be on its way), takes over what older versions have
+ * stored. Events say what was wrong. One worker at a time; addresses cost nothing where nothing is wrong. */
+int kc_service_alloc_repair(struct kc_service_alloc *a, bool ports, struct kc_error *err);
 /* --- How many are taken, as the store has it. For metrics and tests. */
 int kc_service_alloc_count(struct kc_service_alloc *a, bool ports, int64_t *ret, struct kc_error *err);

@@ -273,6 +273,88 @@ static void two_writers_never_give_an_address_twice(void **state)
 
 /* --- repair */
 
+static void assert_event(struct fixture *f, const char *reason, const char *message)
+{
+        struct kc_objects all = {0};
+        bool found = false;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *none = get(f, "", "events", "default", "none"); /* waits */
+        assert_int_equal(kc_resources_list(f->resources, "", "events", NULL, NULL, &all, NULL), 0);
+        for (size_t i = 0; i < all.n; i++)
+                found = found || (kc_streq(kc_json_str(kc_object_json(all.v[i]), "reason"), reason) &&
+                                     kc_streq(kc_json_str(kc_object_json(all.v[i]), "message"), message));
+        kc_objects_done(&all);
+        assert_true(found);
+}
+
+static void an_address_is_an_object(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        put(f, "", "services", "default", service("a", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}"));
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = get(f, "networking.k8s.io", "ipaddresses", "", "10.96.0.10");
+        assert_string_equal(
+            at(o, "spec.parentRef"), "{\"resource\":\"services\",\"namespace\":\"default\",\"name\":\"a\"}");
+        assert_string_equal(at(o, "metadata.labels"), "{\"ipaddress.kubernetes.io/ip-family\":\"IPv4\","
+                                                      "\"ipaddress.kubernetes.io/managed-by\":\"ipallocator.k8s.io\"}");
+}
+
+static void more_prefixes_are_more_addresses(void **state)
+{
+        struct fixture *f = *state;
+        struct kc_service_alloc *alloc = kc_registry_service_alloc(f->registry);
+        make_default(f);
+        assert_int_equal(kc_service_alloc_ensure_default(alloc, NULL), 0);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *d = get(f, "networking.k8s.io", "servicecidrs", "", "kubernetes");
+        assert_string_equal(at(d, "spec.cidrs"), "[\"10.96.0.0/24\"]");
+        assert_true(kc_condition_is_true(kc_json_get(kc_object_json(d), "status"), "Ready"));
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'clusterIP':'10.97.0.10','ports':[{'port':80}]}")));
+        put(f, "networking.k8s.io", "servicecidrs", "",
+            kc_json_build("{'metadata':{'name':'more','finalizers':['x.io/y']},'spec':{'cidrs':['10.97.0.0/28']}}"));
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *more = get(f, "networking.k8s.io", "servicecidrs", "", "more");
+        put(f, "", "services", "default", service("b", "{'clusterIP':'10.97.0.10','ports':[{'port':80}]}"));
+        /* Nothing is given from one that is being deleted. */
+        assert_int_equal(remove_as(f, NULL, "networking.k8s.io", "servicecidrs", "", "more", -1, NULL), 0);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *gone = get(f, "networking.k8s.io", "servicecidrs", "", "more");
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("c", "{'clusterIP':'10.97.0.11','ports':[{'port':80}]}")));
+        assert_int_equal(taken(f, false), 1);
+}
+
+static void an_address_with_a_wrong_parent_is_put_right(void **state)
+{
+        struct fixture *f = *state;
+        struct kc_service_alloc *alloc = kc_registry_service_alloc(f->registry);
+        make_default(f);
+        put(f, "", "services", "default", service("a", "{'clusterIP':'10.96.0.10','ports':[{'port':80}]}"));
+        assert_int_equal(remove_as(f, NULL, "networking.k8s.io", "ipaddresses", "", "10.96.0.10", -1, NULL), 0);
+        const struct kc_service_owner other = {"default", "other", "u"};
+        assert_int_equal(kc_service_alloc_ip(alloc, &other, "10.96.0.10", false, NULL), 0);
+        assert_int_equal(kc_service_alloc_repair(alloc, false, NULL), 0);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = get(f, "networking.k8s.io", "ipaddresses", "", "10.96.0.10");
+        assert_string_equal(at(o, "spec.parentRef.name"), "\"a\"");
+        assert_event(f, "IPAddressWrongReference",
+            "IPAddress: 10.96.0.10 for Service default/a has a wrong reference; cleaning up");
+}
+
+static void addresses_of_older_versions_are_taken_over(void **state)
+{
+        struct fixture *f = *state;
+        static const char value[] = "{\"namespace\":\"default\",\"name\":\"old\",\"uid\":\"u\"}";
+        make_default(f);
+        assert_int_equal(kc_store_create(f->store, "/registry/ranges/serviceips/10.96.0.20", value, strlen(value), NULL,
+                             NULL, NULL, NULL),
+            0);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("b", "{'clusterIP':'10.96.0.20','ports':[{'port':80}]}")));
+        assert_int_equal(f->err.code, 422);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = get(f, "networking.k8s.io", "ipaddresses", "", "10.96.0.20");
+        assert_string_equal(at(o, "spec.parentRef.name"), "\"old\"");
+        KC_CLEANUP(kc_store_kv_done) struct kc_store_kv kv = {0};
+        assert_int_equal(kc_store_get(f->store, "/registry/ranges/serviceips/10.96.0.20", 0, &kv, NULL, NULL), -ENOENT);
+}
+
 static void restarts_forget_nothing_and_repair_mends(void **state)
 {
         struct fixture *f = *state;
@@ -287,20 +369,20 @@ static void restarts_forget_nothing_and_repair_mends(void **state)
         assert_int_equal(kc_service_alloc_ip(alloc, &nobody, "10.96.0.99", false, NULL), 0);
         assert_int_equal(kc_service_alloc_port(alloc, &nobody, 30001, false, NULL), 0);
         /* Just taken: its Service may be on its way. */
-        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(kc_service_alloc_repair(alloc, true, NULL), 0);
         assert_int_equal(taken(f, false), 2);
         kc_fake_clock_advance(&f->clock, 600 * KC_SEC);
-        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(kc_service_alloc_repair(alloc, true, NULL), 0);
         assert_int_equal(taken(f, false), 1);
         assert_int_equal(taken(f, true), 0);
-        /* An address that the keys have lost comes back. */
-        struct kc_store_kv kv = {0};
-        assert_int_equal(kc_store_get(f->store, "/registry/ranges/serviceips/10.96.0.10", 0, &kv, NULL, NULL), 0);
-        assert_int_equal(kc_store_delete(f->store, kv.key, kv.mod_revision, NULL, NULL, NULL), 0);
-        kc_store_kv_done(&kv);
+        /* An address that was lost comes back, with an event. */
+        assert_int_equal(remove_as(f, NULL, "networking.k8s.io", "ipaddresses", "", "10.96.0.10", -1, NULL), 0);
         assert_int_equal(taken(f, false), 0);
-        assert_int_equal(kc_service_alloc_repair(alloc, NULL), 0);
+        assert_int_equal(kc_service_alloc_repair(alloc, true, NULL), 0);
         assert_int_equal(taken(f, false), 1);
+        assert_event(f, "ClusterIPNotAllocated", "Cluster IP [IPv4]: 10.96.0.10 is not allocated; repairing");
+        assert_event(f, "IPAddressNotAllocated",
+            "IPAddress: 10.96.0.99 for Service default/gone appears to have leaked: cleaning up");
         kc_registry_free(again);
 }
 
@@ -319,6 +401,10 @@ int main(void)
             TEST(a_put_without_the_address_keeps_it),
             TEST(dry_run_takes_nothing),
             TEST(two_writers_never_give_an_address_twice),
+            TEST(an_address_is_an_object),
+            TEST(more_prefixes_are_more_addresses),
+            TEST(an_address_with_a_wrong_parent_is_put_right),
+            TEST(addresses_of_older_versions_are_taken_over),
             TEST(restarts_forget_nothing_and_repair_mends),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
