@@ -5,6 +5,7 @@
 #include "api/status.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "registry/fields.h"
 #include "registry/registry_internal.h"
 
 /* names.SimpleNameGenerator. */
@@ -24,9 +25,11 @@ static void fill_meta(const struct kc_registry_ctx *c, struct json_object *obj)
         kc_json_set_str(meta, "creationTimestamp", kc_time_format(c->now, now));
         kc_json_set_str(meta, "namespace", c->ns[0] ? c->ns : NULL);
         static const char *const dropped[] = {
-            "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"};
+            "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"};
         for (size_t i = 0; i < KC_ARRAY_LEN(dropped); i++)
                 kc_json_del(meta, dropped[i]);
+        if (!c->manager)
+                kc_json_del(meta, "managedFields");
 }
 
 static int validate(
@@ -92,6 +95,8 @@ static int store(const struct kc_registry_ctx *c, const struct kc_strategy *s, s
         KC_CLEANUP(kc_store_kv_done) struct kc_store_kv current = {0};
         int64_t revision = 0;
         r = kc_store_create(c->stored->store, key, bytes.data, bytes.len, &wo, &revision, &current, err);
+        if (r < 0 && reg_drop_fields(c, obj, err))
+                return store(c, s, obj, ret, err);
         if (r == -EEXIST) {
                 kc_error_done(err);
                 r = reg_state_from_kv(&current, &there, err);
@@ -139,6 +144,7 @@ int kc_registry_create(struct kc_registry_ctx *c, struct json_object *take_obj, 
         KC_CLEANUP(kc_object_unrefp) struct kc_object *made = NULL;
         const char *caller_name = c->name;
         fill_meta(c, obj);
+        kc_fields_track(c, obj, NULL);
         const char *base = kc_json_str_at(obj, "metadata.generateName");
         bool generate = kc_str_empty(kc_meta_name(obj)) && !kc_str_empty(base);
         int r = -EEXIST;

@@ -6,7 +6,7 @@
 /* The old pod, but for what says which pod and which version of it is meant. */
 static void start_over(struct json_object *pod, const struct json_object *old, struct json_object **ret_wanted)
 {
-        static const char *const of_request[] = {"name", "namespace", "resourceVersion", "uid"};
+        static const char *const of_request[] = {"name", "namespace", "resourceVersion", "uid", "managedFields"};
         struct json_object *meta = kc_json_copy(kc_json_get(old, "metadata"));
 
         for (size_t i = 0; i < KC_ARRAY_LEN(of_request); i++)

@@ -208,6 +208,17 @@ int reg_dry_object(
         return kc_object_from_bytes(bytes, ret, err);
 }
 
+bool reg_drop_fields(const struct kc_registry_ctx *c, struct json_object *obj, struct kc_error *err)
+{
+        struct json_object *meta = kc_json_get_mut(obj, "metadata");
+        if (!err || !kc_error_is(err, KC_REASON_REQUEST_ENTITY_TOO_LARGE) || !c->manager || c->fields_managed ||
+            !kc_json_get(meta, "managedFields"))
+                return false;
+        kc_json_del(meta, "managedFields");
+        kc_error_done(err);
+        return true;
+}
+
 /* --- errors */
 
 int reg_not_found(const struct kc_registry_ctx *c, struct kc_error *err)

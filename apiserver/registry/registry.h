@@ -57,7 +57,11 @@ struct kc_registry_update_opts {
         void *arg;
         const char *uid; /* precondition, or NULL */
         const struct json_object *options;
-        bool allow_create; /* PUT and server-side apply; the strategy must allow it, too */
+        bool allow_create; /* PUT, if the strategy allows it */
+        bool force_create; /* server-side apply: whatever the strategy says */
+        /* Asked before a create in place of an update. NULL: it may be. */
+        int (*may_create)(const struct kc_registry_ctx *c, void *arg, struct kc_error *err);
+        void *may_create_arg;
         bool no_admission; /* internal updates that upstream does below admission (binding) */
 };
 /* Reads, transforms, checks and stores; when the store has moved on, again (a resourceVersion in the transformed object

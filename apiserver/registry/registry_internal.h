@@ -43,6 +43,9 @@ int reg_object(const struct kc_buf *stored, int64_t revision, struct kc_object *
 /* What a create or update would have stored: with the revision given, if any (dry-run). */
 int reg_dry_object(
     const struct kc_buf *stored, const char *resource_version, struct kc_object **ret, struct kc_error *err);
+/* After a failure to store: true if the object was too large, and is smaller now without managedFields (which an apply
+ * cannot do without). */
+bool reg_drop_fields(const struct kc_registry_ctx *c, struct json_object *obj, struct kc_error *err);
 int reg_not_found(const struct kc_registry_ctx *c, struct kc_error *err);
 int reg_conflict(const struct kc_registry_ctx *c, const char *why, struct kc_error *err);
 /* Deletes at that revision: REG_AGAIN when the store has moved on; s is then what is there. */

@@ -30,6 +30,8 @@ struct kc_registry_ctx {
         const struct kc_user *user;
         bool dry_run;
         kc_time now;
+        const char *manager; /* who writes, for managedFields; NULL: a change of our own that does not count */
+        bool fields_managed; /* set by a transform: the object that it made has its managedFields */
         char ***warnings;
 };
 
@@ -66,6 +68,7 @@ struct kc_subresource_strategy {
         struct json_object *(*to)(const struct kc_registry_ctx *c, const struct json_object *obj);
         int (*from)(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *sub,
             struct kc_error *err);
+        const char *const *replicas; /* scale: the parent's field that it shows, as names */
 
         /* --- an action (binding, eviction, token): POST with body, a decoded and defaulted object of the subresource's
          * kind, which it may change. *ret is the answer (NULL: Status Success); *ret_code presets 201. Admission has

@@ -5,6 +5,7 @@
 
 #include "api/status.h"
 #include "base/str.h"
+#include "registry/fields.h"
 #include "registry/registry_internal.h"
 
 #define OPTIMISTIC_LOCK "the object has been modified; please apply your changes to the latest version and try again"
@@ -77,7 +78,6 @@ static void keep_meta(const struct kc_registry_ctx *c, struct json_object *obj, 
                 kc_json_set_str(meta, "name", c->name);
         if (kc_str_empty(kc_json_str(meta, "namespace")))
                 kc_json_set_str(meta, "namespace", c->ns[0] ? c->ns : NULL);
-        kc_json_del(meta, "managedFields");
         kc_strategy_keep(obj, old, "kind");
         kc_strategy_keep(obj, old, "apiVersion");
 }
@@ -178,6 +178,8 @@ static int store(struct update *u, struct json_object *obj, struct kc_error *err
         int64_t revision = 0;
         r = kc_store_update(
             c->stored->store, key, u->state.revision, bytes.data, bytes.len, &wo, &revision, &current, err);
+        if (r < 0 && reg_drop_fields(c, obj, err))
+                return store(u, obj, err);
         if (r == -EAGAIN) {
                 kc_error_done(err);
                 reg_state_done(&u->state);
@@ -198,6 +200,34 @@ static int unchanged(struct update *u)
         return STEP_DONE;
 }
 
+static bool same_metadata(const struct json_object *meta, const struct json_object *old)
+{
+        size_t keys = kc_json_n_keys(old);
+        KC_JSON_FOREACH(meta, key, val)
+        {
+                const struct json_object *was = kc_json_get(old, key);
+                bool same =
+                    strcmp(key, "managedFields") == 0 ? kc_fields_same_owners(val, was) : kc_json_equal(val, was);
+                if (!same || keys-- == 0)
+                        return false;
+        }
+        return keys == 0;
+}
+
+/* Is it as it was, but for the times of managedFields? Those move with changes only. */
+static bool unchanged_but_time(const struct json_object *obj, const struct json_object *old)
+{
+        size_t keys = kc_json_n_keys(old);
+        KC_JSON_FOREACH(obj, key, val)
+        {
+                const struct json_object *was = kc_json_get(old, key);
+                bool same = strcmp(key, "metadata") == 0 ? same_metadata(val, was) : kc_json_equal(val, was);
+                if (!same || keys-- == 0)
+                        return false;
+        }
+        return keys == 0;
+}
+
 /* Of an object that has passed all checks. */
 static int finish(struct update *u, struct json_object *obj, const struct json_object *old, struct kc_error *err)
 {
@@ -205,13 +235,14 @@ static int finish(struct update *u, struct json_object *obj, const struct json_o
                 return remove_finished(u, obj, err);
         /* As it would be stored: what a hook or a patch left out of order or empty is no change. */
         kc_strategy_keep(kc_json_get_mut(obj, "metadata"), kc_json_get(old, "metadata"), "resourceVersion");
-        return kc_json_equal(obj, old) ? unchanged(u) : store(u, obj, err);
+        return unchanged_but_time(obj, old) ? unchanged(u) : store(u, obj, err);
 }
 
 static int change(struct update *u, struct json_object **obj, struct kc_error *err)
 {
         const struct json_object *old = kc_object_json(u->state.obj);
         int r = check_uid(u, err);
+        u->c->fields_managed = false;
         if (r == 0)
                 r = u->o->transform(u->c, u->state.obj, obj, u->o->arg, err);
         if (r == -EALREADY) {
@@ -223,6 +254,7 @@ static int change(struct update *u, struct json_object **obj, struct kc_error *e
         if (r < 0)
                 return r;
         keep_meta(u->c, *obj, old);
+        kc_fields_track(u->c, *obj, old);
         struct kc_registry_txn txn = {0};
         r = check(u, *obj, old, &txn, err);
         if (r == 0)
@@ -235,10 +267,14 @@ static int change(struct update *u, struct json_object **obj, struct kc_error *e
 
 static int create_instead(struct update *u, struct kc_error *err)
 {
-        if (!u->o->allow_create || !u->strategy->allow_create_on_update || u->c->subresource[0])
+        bool allowed = u->o->force_create || (u->o->allow_create && u->strategy->allow_create_on_update);
+        if (!allowed || u->c->subresource[0])
                 return reg_not_found(u->c, err);
         struct json_object *obj = NULL;
+        u->c->fields_managed = false;
         int r = u->o->transform(u->c, NULL, &obj, u->o->arg, err);
+        if (r == 0 && u->o->may_create)
+                r = u->o->may_create(u->c, u->o->may_create_arg, err);
         if (r < 0) {
                 kc_json_free(obj);
                 return r;

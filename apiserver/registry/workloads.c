@@ -66,8 +66,10 @@ static int from_scale(
         return 0;
 }
 
+static const char *const replicas_path[] = {"spec", "replicas", NULL};
+
 static const struct kc_subresource_strategy with_scale[] = {
-    {.name = "scale", .to = to_scale, .from = from_scale},
+    {.name = "scale", .to = to_scale, .from = from_scale, .replicas = replicas_path},
 };
 
 /* --- Warnings */

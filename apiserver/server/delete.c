@@ -31,7 +31,7 @@ static void delete_job(struct api_req *q)
         bool gone = false;
         int r = delete_options_parse(q, &o, &err);
         if (r == 0) {
-                write_ctx_init(q, &c);
+                write_ctx_init(q, NULL, &c);
                 r = kc_registry_delete(&c, &o.request, &obj, &gone, &err);
         }
         if (r < 0)
@@ -52,7 +52,7 @@ static int delete_listed(
 {
         for (size_t i = 0; i < l->n; i++) {
                 struct kc_registry_ctx c;
-                write_ctx_init(q, &c);
+                write_ctx_init(q, NULL, &c);
                 c.ns = kc_cache_entry_namespace(l->v[i]);
                 c.name = kc_cache_entry_name(l->v[i]);
                 int r = kc_registry_delete(&c, d, NULL, NULL, err);

@@ -123,16 +123,24 @@ struct kc_list *server_tunnels(struct api_req *q);
 /* Ends the connection of that node of the list. */
 void connect_cancel(struct kc_list *node);
 
-/* --- write.c: what handlers of writes share. Worker threads. */
+/* --- write_options.c, write.c: what handlers of writes share. Worker threads. */
 
 /* The options of a write: query parameters, checked. */
 struct write_options {
         enum { VALIDATE_WARN, VALIDATE_IGNORE, VALIDATE_STRICT } field_validation;
         struct json_object *options; /* CreateOptions, UpdateOptions, PatchOptions */
+        char *manager;               /* fieldManager, or what the User-Agent begins with */
+        bool force;                  /* of an apply */
 };
 int write_options_parse(struct api_req *q, const char *kind, struct write_options *ret, struct kc_error *err);
 void write_options_done(struct write_options *w);
-void write_ctx_init(struct api_req *q, struct kc_registry_ctx *ret);
+/* w NULL: what is done is not the client's in managedFields. */
+void write_ctx_init(struct api_req *q, const struct write_options *w, struct kc_registry_ctx *ret);
+/* rest.EnsureObjectNamespaceMatchesRequestNamespace, and checkName of upstream's handlers: 400. */
+int write_settle_namespace(const char *ns, struct json_object *obj, struct kc_error *err);
+int write_check_name(const struct kc_registry_ctx *c, const struct json_object *obj, struct kc_error *err);
+/* May the request's user create what it wants to update? 403. For kc_registry_update_opts, with the request. */
+int write_may_create(const struct kc_registry_ctx *c, void *request, struct kc_error *err);
 
 /* --- decode.c. Worker threads. */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/managed.h"
 #include "api/object.h"
 #include "auth/review.h"
 #include "base/str.h"
@@ -36,15 +37,48 @@ static void projection_done(struct projection *p)
         patch_done(&p->patch);
 }
 
+static struct json_object *metadata_of(struct json_object *obj)
+{
+        return kc_json_ensure_obj(obj, "metadata");
+}
+
+static void set_entries(struct json_object *obj, struct json_object *take_entries)
+{
+        kc_json_del(metadata_of(obj), "managedFields");
+        if (take_entries)
+                kc_json_set(metadata_of(obj), "managedFields", take_entries);
+}
+
+/* The view as it is wanted, with managedFields of its own. */
+static int wanted_view(struct kc_registry_ctx *c, const struct projection *p, const struct json_object *live,
+    struct json_object **ret, struct kc_error *err)
+{
+        const struct decode_target *d = &p->target;
+        const struct kc_fields_target t = {
+            .type = d->type, .group = d->group, .version = d->version, .kind = d->kind, .subresource = c->subresource};
+        if (!p->wanted && p->patch.kind == PATCH_APPLY)
+                return apply_to(c, &p->patch, &t, live, p->field_validation, ret, err);
+        KC_CLEANUP(kc_json_freep) struct json_object *sub = kc_json_copy(p->wanted ? p->wanted : live);
+        set_entries(sub, NULL);
+        int r = p->wanted ? 0 : patch_apply(&p->patch, d, p->field_validation, &sub, err);
+        if (r < 0)
+                return r;
+        kc_fields_update(c, &t, live, sub);
+        *ret = KC_TAKE(sub);
+        return 0;
+}
+
 static int projection_transform(struct kc_registry_ctx *c, const struct kc_object *current,
     struct json_object **ret_obj, void *arg, struct kc_error *err)
 {
         struct projection *p = arg;
         if (!current)
                 return kc_err_not_found(err, c->row->group, c->row->resource, c->name);
-        KC_CLEANUP(kc_json_freep)
-        struct json_object *sub = p->wanted ? kc_json_copy(p->wanted) : p->s->to(c, kc_object_json(current));
-        int r = p->wanted ? 0 : patch_apply(&p->patch, &p->target, p->field_validation, &sub, err);
+        const struct json_object *entries = kc_json_at(kc_object_json(current), "metadata.managedFields");
+        KC_CLEANUP(kc_freep) char *api_version = kc_api_version_join(c->row->group, c->row->version);
+        KC_CLEANUP(kc_json_freep) struct json_object *live = p->s->to(c, kc_object_json(current)), *sub = NULL;
+        set_entries(live, kc_managed_to_scale(entries, p->s->replicas));
+        int r = wanted_view(c, p, live, &sub, err);
         if (r < 0)
                 return r;
         KC_CLEANUP(kc_json_freep) struct json_object *obj = kc_object_copy_json(current);
@@ -52,7 +86,10 @@ static int projection_transform(struct kc_registry_ctx *c, const struct kc_objec
         if (r < 0)
                 return r;
         /* Optimistic locking is by the parent's version, which the view shows as its own. */
-        kc_json_set_str(kc_json_ensure_obj(obj, "metadata"), "resourceVersion", kc_meta_resource_version(sub));
+        kc_json_set_str(metadata_of(obj), "resourceVersion", kc_meta_resource_version(sub));
+        set_entries(obj,
+            kc_managed_from_scale(entries, kc_json_at(sub, "metadata.managedFields"), api_version, p->s->replicas));
+        c->fields_managed = true;
         *ret_obj = KC_TAKE(obj);
         return 0;
 }
@@ -70,22 +107,23 @@ static int projection_write(struct api_req *q, struct projection *p, struct kc_o
 {
         KC_CLEANUP(write_options_done) struct write_options w = {0};
         bool put = strcmp(q->info.verb, "update") == 0;
-        int r = write_options_parse(q, put ? "UpdateOptions" : "PatchOptions", &w, err);
+        int r = put ? 0 : patch_read(q, &p->patch, err);
+        if (r == 0)
+                r = write_options_parse(q, put ? "UpdateOptions" : "PatchOptions", &w, err);
         if (r < 0)
                 return r;
         p->field_validation = w.field_validation;
+        p->patch.force = w.force;
         decode_target_of(q, &p->target);
         if (put) {
                 r = decode_body(q, &p->target, w.field_validation, &p->wanted, err);
                 if (r == 0)
                         r = check_projection_name(q, p->wanted, err);
-        } else {
-                r = patch_read(q, &p->patch, err);
         }
         if (r < 0)
                 return r;
         struct kc_registry_ctx c;
-        write_ctx_init(q, &c);
+        write_ctx_init(q, &w, &c);
         KC_CLEANUP(kc_freep) char *uid = kc_strdup(p->wanted ? kc_meta_uid(p->wanted) : NULL);
         const struct kc_registry_update_opts uo = {
             .transform = projection_transform, .arg = p, .uid = uid, .options = w.options};
@@ -98,7 +136,7 @@ static int projection(
         KC_CLEANUP(kc_object_unrefp) struct kc_object *parent = NULL;
         KC_CLEANUP(projection_done) struct projection p = {.q = q, .s = s};
         struct kc_registry_ctx c;
-        write_ctx_init(q, &c);
+        write_ctx_init(q, NULL, &c);
         int r = strcmp(q->info.verb, "get") == 0 ? kc_resources_get_live(q->server->resources, q->row->group,
                                                        q->row->resource, c.ns, c.name, &parent, err)
                                                  : projection_write(q, &p, &parent, err);
@@ -198,7 +236,7 @@ static void subresource_job(struct api_req *q)
                 struct decode_target t;
                 struct kc_registry_ctx c;
                 decode_target_of(q, &t);
-                write_ctx_init(q, &c);
+                write_ctx_init(q, NULL, &c);
                 r = action(q, s, &t, &c, &answer, &code, &err);
         } else {
                 r = projection(q, s, &answer, &err);

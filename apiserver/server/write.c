@@ -7,59 +7,25 @@
 #include "base/str.h"
 #include "server/server_internal.h"
 
-/* --- options */
-
-static int parse_field_validation(const char *text, struct write_options *w, struct kc_field_errors *errors)
-{
-        static const char *const supported[] = {"", "Ignore", "Strict", "Warn", NULL};
-        w->field_validation = VALIDATE_WARN;
-        if (kc_str_empty(text) || strcmp(text, "Warn") == 0)
-                return 0;
-        if (strcmp(text, "Ignore") == 0)
-                w->field_validation = VALIDATE_IGNORE;
-        else if (strcmp(text, "Strict") == 0)
-                w->field_validation = VALIDATE_STRICT;
-        else
-                kc_field_not_supported(errors, "fieldValidation", text, supported);
-        return 0;
-}
-
-int write_options_parse(struct api_req *q, const char *kind, struct write_options *ret, struct kc_error *err)
-{
-        static const char *const all[] = {"All", NULL};
-        *ret = (struct write_options){0};
-        KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
-        KC_CLEANUP(kc_strv_freep) char **dry = kc_query_get_all(kc_http_req_query(q->http), "dryRun");
-        KC_CLEANUP(kc_freep) char *validation = api_req_param(q, "fieldValidation");
-        KC_CLEANUP(kc_freep) char *manager = api_req_param(q, "fieldManager");
-        for (size_t i = 0; dry && dry[i]; i++) {
-                if (strcmp(dry[i], "All") != 0)
-                        kc_field_not_supported(&errors, "dryRun", dry[i], all);
-                q->dry_run = true;
-        }
-        (void)parse_field_validation(validation, ret, &errors);
-        if (errors.n > 0)
-                return kc_err_invalid(err, "meta.k8s.io", kind, "", &errors);
-        ret->options = kc_json_build("{'kind':%s,'apiVersion':'meta.k8s.io/v1'}", kind);
-        if (q->dry_run)
-                kc_json_push_str(kc_json_ensure_arr(ret->options, "dryRun"), "All");
-        kc_json_set_str(ret->options, "fieldManager", kc_str_empty(manager) ? NULL : manager);
-        kc_json_set_str(ret->options, "fieldValidation", kc_str_empty(validation) ? NULL : validation);
-        return 0;
-}
-
-void write_options_done(struct write_options *w)
-{
-        kc_json_free(w->options);
-        *w = (struct write_options){0};
-}
-
-void write_ctx_init(struct api_req *q, struct kc_registry_ctx *ret)
+void write_ctx_init(struct api_req *q, const struct write_options *w, struct kc_registry_ctx *ret)
 {
         kc_registry_ctx_init(ret, q->server->registry, q->row->group, q->row->resource,
             q->row->namespaced ? q->info.ns : "", q->info.name, q->user, q->dry_run, &q->warnings);
         ret->row = q->row;
         ret->subresource = q->info.subresource;
+        ret->manager = w ? w->manager : NULL;
+}
+
+int write_may_create(const struct kc_registry_ctx *c, void *request, struct kc_error *err)
+{
+        (void)c; /* of the request */
+        struct api_req *q = request;
+        struct kc_authz_attrs attrs = request_attrs(q);
+        KC_CLEANUP(kc_freep) char *reason = NULL;
+        attrs.verb = "create";
+        if (kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW)
+                return 0;
+        return kc_authz_forbidden(err, &attrs, reason);
 }
 
 static void reply_result(struct api_req *q, int r, int code, const struct kc_object *obj, const struct kc_error *err)
@@ -73,7 +39,7 @@ static void reply_result(struct api_req *q, int r, int code, const struct kc_obj
 /* --- CREATE */
 
 /* rest.EnsureObjectNamespaceMatchesRequestNamespace */
-static int settle_namespace(const char *ns, struct json_object *obj, struct kc_error *err)
+int write_settle_namespace(const char *ns, struct json_object *obj, struct kc_error *err)
 {
         struct json_object *meta = kc_json_ensure_obj(obj, "metadata");
         const char *own = kc_json_str(meta, "namespace");
@@ -102,10 +68,10 @@ static int create(struct api_req *q, struct kc_object **ret, struct kc_error *er
         if (r < 0)
                 return r;
         decode_target_of(q, &t);
-        write_ctx_init(q, &c);
+        write_ctx_init(q, &w, &c);
         r = decode_body(q, &t, w.field_validation, &obj, err);
         if (r == 0)
-                r = settle_namespace(c.ns, obj, err);
+                r = write_settle_namespace(c.ns, obj, err);
         if (r == 0)
                 r = check_new(obj, err);
         if (r < 0)
@@ -130,7 +96,7 @@ void handle_create(struct api_req *q)
 /* --- UPDATE */
 
 /* checkName of upstream's handlers. */
-static int check_name(const struct kc_registry_ctx *c, const struct json_object *obj, struct kc_error *err)
+int write_check_name(const struct kc_registry_ctx *c, const struct json_object *obj, struct kc_error *err)
 {
         const char *name = kc_meta_name(obj), *ns = kc_meta_namespace(obj);
         if (kc_str_empty(name))
@@ -165,16 +131,23 @@ static int update(struct api_req *q, struct kc_object **ret, bool *ret_created, 
         if (r < 0)
                 return r;
         decode_target_of(q, &t);
-        write_ctx_init(q, &c);
+        write_ctx_init(q, &w, &c);
         r = decode_body(q, &t, w.field_validation, &obj, err);
         if (r == 0)
-                r = check_name(&c, obj, err);
+                r = write_check_name(&c, obj, err);
         if (r < 0)
                 return r;
         convert_to_storage(q->row, obj);
         KC_CLEANUP(kc_freep) char *uid = kc_strdup(kc_meta_uid(obj));
         const struct kc_registry_update_opts uo = {
-            .transform = take_copy, .arg = obj, .uid = uid, .options = w.options, .allow_create = true};
+            .transform = take_copy,
+            .arg = obj,
+            .uid = uid,
+            .options = w.options,
+            .allow_create = true,
+            .may_create = write_may_create,
+            .may_create_arg = q,
+        };
         return kc_registry_update(&c, &uo, ret, ret_created, err);
 }
 

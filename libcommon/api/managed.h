@@ -62,3 +62,10 @@ int kc_managed_apply(struct kc_managers *m, const struct kc_managed_kind *k, con
 /* The annotation that client-side apply keeps on obj says from now on what has been applied, if it is there. For
  * kubectl's apply. */
 void kc_managed_sync_last_applied(struct json_object *obj, const struct json_object *config);
+
+/* The scale subresource. entries are the parent's managedFields, path its field for replicas ("spec", "replicas",
+ * NULL). Both return the caller's list, NULL for none: those of the Scale, and those of the parent after the Scale's
+ * have become scale_entries; api_version is the parent's for entries that are new. */
+struct json_object *kc_managed_to_scale(const struct json_object *entries, const char *const *path);
+struct json_object *kc_managed_from_scale(const struct json_object *entries, const struct json_object *scale_entries,
+    const char *api_version, const char *const *path);

@@ -6,7 +6,7 @@
 
 #define KC_LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
-enum { KC_MANAGED_MAX_UPDATES = 10 };
+enum { KC_MANAGED_MAX_UPDATES = 10, KC_MANAGED_MAX_PATH = 8 };
 
 /* By name, operation, subresource and, of updates, version. NULL: none. */
 struct kc_manager *kc_managers_find(struct kc_managers *m, const struct kc_manager *like);
