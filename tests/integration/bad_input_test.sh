@@ -172,7 +172,7 @@ answers "a broken merge patch" 400 BadRequest
 patch merge-patch+json '{"metadata":{"resourceVersion":"1"},"data":{"a":"3"}}'
 answers "a patch of another version" 409 Conflict
 patch strategic-merge-patch+json '{"metadata":{"name":"other"}}'
-is "a patch of the name: code" 422 "$(code)"
+is "a patch of the name: code" 400 "$(code)"
 patch weird-patch+json '{}'
 answers "an unknown patch type" 415 UnsupportedMediaType
 
