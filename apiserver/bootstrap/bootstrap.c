@@ -14,12 +14,22 @@
 #define PERIOD (10 * KC_SEC)
 #define REPAIR_PERIOD (180 * KC_SEC)
 
-enum hook { HOOK_NAMESPACES, HOOK_RBAC, HOOK_PRIORITY, HOOK_SERVICE_CIDR, HOOK_IP_REPAIR, HOOK_KUBERNETES, N_HOOKS };
+enum hook {
+        HOOK_NAMESPACES,
+        HOOK_RBAC,
+        HOOK_PRIORITY,
+        HOOK_FLOW,
+        HOOK_SERVICE_CIDR,
+        HOOK_IP_REPAIR,
+        HOOK_KUBERNETES,
+        N_HOOKS
+};
 
 const char *const kc_bootstrap_hooks[] = {
     "start-system-namespaces-controller",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
     "start-kubernetes-service-cidr-controller",
     "start-service-ip-repair-controllers",
     "bootstrap-controller",
@@ -53,6 +63,11 @@ static int run_priority(struct kc_bootstrap *b, struct kc_error *err)
         return boot_priority_classes(b->o.registry, err);
 }
 
+static int run_flow(struct kc_bootstrap *b, struct kc_error *err)
+{
+        return boot_flowcontrol(b->o.registry, err);
+}
+
 static int run_service_cidr(struct kc_bootstrap *b, struct kc_error *err)
 {
         return kc_service_alloc_ensure_default(kc_registry_service_alloc(b->o.registry), err);
@@ -80,6 +95,7 @@ static const struct {
     [HOOK_NAMESPACES] = {run_namespaces, false},
     [HOOK_RBAC] = {run_rbac, true},
     [HOOK_PRIORITY] = {run_priority, true},
+    [HOOK_FLOW] = {run_flow, false},
     [HOOK_SERVICE_CIDR] = {run_service_cidr, false},
     [HOOK_IP_REPAIR] = {run_repair, false},
     [HOOK_KUBERNETES] = {run_kubernetes, false},

@@ -1,6 +1,6 @@
 /* What the apiserver keeps in existence by itself, as upstream's post-start hooks: system namespaces, default RBAC
- * roles and bindings (reconciled), system priority classes, the kubernetes Service with its Endpoints and
- * EndpointSlice. */
+ * roles and bindings (reconciled), system priority classes, FlowSchemas and priority levels, the kubernetes Service
+ * with its Endpoints and EndpointSlice. */
 #pragma once
 
 #include "event/worker.h"

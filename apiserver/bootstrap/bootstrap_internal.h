@@ -17,6 +17,9 @@ int boot_update(struct kc_registry *r, const char *group, const char *resource, 
 int boot_namespaces(struct kc_registry *r, struct kc_error *err);
 int boot_priority_classes(struct kc_registry *r, struct kc_error *err);
 
+/* --- flowcontrol.c */
+int boot_flowcontrol(struct kc_registry *r, struct kc_error *err);
+
 /* --- rbac.c */
 int boot_rbac(struct kc_registry *r, struct kc_error *err);
 /* The objects of rbac.yaml of a resource ("clusterroles"), as arrays of API objects. The caller's. */

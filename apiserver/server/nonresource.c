@@ -228,6 +228,20 @@ static void handle_jwks(struct api_req *q)
                 api_reply_not_found_page(q);
 }
 
+#define FLOW_DEBUG "/debug/api_priority_and_fairness"
+
+static void handle_flow_debug(struct api_req *q)
+{
+        KC_CLEANUP(kc_freep) char *path = trimmed_path(q);
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        const char *what = path + strlen(FLOW_DEBUG);
+        bool details = api_req_param_bool(q, "includeRequestDetails", false);
+        if (*what == '/' && q->server->flow && kc_flow_dump(q->server->flow, what + 1, details, &out))
+                api_reply_text(q, 200, kc_buf_str(&out));
+        else
+                api_reply_not_found_page(q);
+}
+
 static const struct {
         const char *path;
         bool below; /* everything below the path, too */
@@ -245,6 +259,7 @@ static const struct {
     {"/openapi/v3", true, handle_openapi_v3},
     {"/.well-known/openid-configuration", false, handle_openid_configuration},
     {"/openid/v1/jwks", false, handle_jwks},
+    {FLOW_DEBUG, true, handle_flow_debug},
 };
 
 bool nonresource_handle(struct api_req *q)

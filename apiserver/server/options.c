@@ -23,6 +23,7 @@ static void defaults(struct kc_apiserver_options *o)
             .secure_port = 6443,
             .cert_dir = kc_strdup("/var/run/kubernetes"),
             .max_requests_inflight = 400,
+            .enable_priority_and_fairness = true,
             .max_mutating_requests_inflight = 200,
             .request_timeout = 60 * KC_SEC,
             .min_request_timeout = 1800,
@@ -126,7 +127,8 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             IGNORED("feature-gates", "Generic"),
             IGNORED("runtime-config", "Generic"),
             IGNORED("profiling", "Generic"),
-            IGNORED("enable-priority-and-fairness", "Generic"),
+            {"enable-priority-and-fairness", 0, KC_FLAG_BOOL, &o->enable_priority_and_fairness,
+             "queue requests fairly by FlowSchemas and priority levels, in place of --max-requests-inflight", "Generic"},
             IGNORED("default-watch-cache-size", "Etcd"),
             IGNORED("watch-cache", "Etcd"),
             IGNORED("watch-cache-sizes", "Etcd"),
@@ -183,6 +185,12 @@ static int check(const struct kc_apiserver_options *o, struct kc_error *err)
                 return kc_error_set(err, EINVAL, "--tls-cert-file and --tls-private-key-file must be given together");
         if (o->max_requests_inflight < 0 || o->max_mutating_requests_inflight < 0)
                 return kc_error_set(err, EINVAL, "--max-requests-inflight can not be negative value");
+        if (o->enable_priority_and_fairness && o->max_requests_inflight + o->max_mutating_requests_inflight <= 0)
+                return kc_error_set(err, EINVAL,
+                    "invalid configuration: MaxRequestsInFlight=%d and MaxMutatingRequestsInFlight=%d; they must add "
+                    "up "
+                    "to something positive",
+                    o->max_requests_inflight, o->max_mutating_requests_inflight);
         if (o->request_timeout <= 0)
                 return kc_error_set(err, EINVAL, "--request-timeout can not be negative value");
         if (o->event_ttl < 0)

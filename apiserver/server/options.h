@@ -19,6 +19,7 @@ struct kc_apiserver_options {
         char *tls_cert_file, *tls_private_key_file, *cert_dir, *tls_min_version, *client_ca_file;
         char **tls_cipher_suites;
         int max_requests_inflight, max_mutating_requests_inflight;
+        bool enable_priority_and_fairness;
         int64_t request_timeout, shutdown_delay_duration; /* usec */
         int min_request_timeout;                          /* seconds */
         int http2_max_streams;

@@ -16,7 +16,7 @@ static const struct {
     {"authentication", stage_authenticate},
     {"audit", stage_audit},
     {"impersonation", stage_impersonate},
-    {"in-flight limits", stage_limit},
+    {"priority and fairness", stage_limit},
     {"authorization", stage_authorize},
 };
 
@@ -71,22 +71,44 @@ static struct api_req *req_new(struct kc_apiserver *s, struct kc_http_req *http)
         return q;
 }
 
+/* From the stage on that is next. */
+static void run_stages(struct api_req *q)
+{
+        while (q->stage < KC_ARRAY_LEN(stages)) {
+                size_t i = q->stage++;
+                enum stage_result r = stages[i].run(q);
+                if (r == STAGE_NEXT)
+                        continue;
+                if (r == STAGE_ANSWERED)
+                        kc_log_v(
+                            6, "Request answered early", "stage", stages[i].name, "path", kc_http_req_path(q->http));
+                q->waiting = r == STAGE_WAITING;
+                return;
+        }
+}
+
 void pipeline_on_headers(struct kc_http_req *http, void *server)
 {
         struct api_req *q = req_new(server, http);
         kc_http_on_close(http, on_close, q);
-        for (size_t i = 0; i < KC_ARRAY_LEN(stages); i++)
-                if (stages[i].run(q) == STAGE_ANSWERED) {
-                        kc_log_v(6, "Request answered early", "stage", stages[i].name, "path", kc_http_req_path(http));
-                        return;
-                }
+        run_stages(q);
+}
+
+void pipeline_resume(struct api_req *q)
+{
+        q->waiting = false;
+        if (atomic_load(&q->code) == 0)
+                run_stages(q);
+        if (q->complete)
+                pipeline_on_request(q->http, q->server);
 }
 
 void pipeline_on_request(struct kc_http_req *http, void *server)
 {
         (void)server; /* the request knows it */
         struct api_req *q = api_req_of(http);
-        if (atomic_load(&q->code) == 0)
+        q->complete = true;
+        if (!q->waiting && atomic_load(&q->code) == 0)
                 dispatch(q);
 }
 
@@ -171,37 +193,6 @@ enum stage_result stage_authenticate(struct api_req *q)
         audit_unauthenticated(q);
         api_reply_error(q, &err);
         return STAGE_ANSWERED;
-}
-
-/* --- limits */
-
-enum stage_result stage_limit(struct api_req *q)
-{
-        struct kc_apiserver *s = q->server;
-        if (q->long_running)
-                return STAGE_NEXT;
-        atomic_int *used = q->mutating ? &s->inflight_mutating : &s->inflight_readonly;
-        int limit = q->mutating ? s->o->max_mutating_requests_inflight : s->o->max_requests_inflight;
-        int before = atomic_fetch_add(used, 1);
-        /* 0: no limit. Administrators are let through. */
-        if (limit == 0 || before < limit || kc_user_in_group(q->user, KC_GROUP_MASTERS)) {
-                q->inflight = true;
-                return STAGE_NEXT;
-        }
-        atomic_fetch_sub(used, 1);
-        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        (void)kc_err_too_many_requests(&err, "Too many requests, please try again later.", 1);
-        api_reply_error(q, &err);
-        return STAGE_ANSWERED;
-}
-
-void stage_limit_release(struct api_req *q)
-{
-        if (!q->inflight)
-                return;
-        q->inflight = false;
-        atomic_fetch_sub(q->mutating ? &q->server->inflight_mutating : &q->server->inflight_readonly, 1);
-        server_request_ended(q->server);
 }
 
 /* --- authorization */

@@ -38,6 +38,7 @@ static char **headers_of(const struct api_req *q, const char *content_type, bool
                 kc_strv_push(&h, "Content-Type");
                 kc_strv_push(&h, content_type);
         }
+        fairness_add_headers(q, &h);
         if (warnings)
                 warnings_add_headers(q->warnings, &h);
         return h;
@@ -48,7 +49,7 @@ char **api_reply_headers(struct api_req *q, const char *content_type)
         return headers_of(q, content_type, true);
 }
 
-static void send(struct api_req *q, int code, char *const *headers, struct kc_bytes *body)
+void api_reply_raw(struct api_req *q, int code, char *const *headers, struct kc_bytes *body)
 {
         int none = 0;
         /* The first answer is the one that counts. */
@@ -61,18 +62,18 @@ void api_reply_bytes(struct api_req *q, int code, const char *content_type, stru
 {
         KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, content_type, true);
         if (kc_bytes_len(body) < API_GZIP_MIN || !compress_wanted(q)) {
-                send(q, code, headers, body);
+                api_reply_raw(q, code, headers, body);
                 return;
         }
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *gz = compress_bytes(kc_bytes_data(body), kc_bytes_len(body));
         if (!gz) {
-                send(q, code, headers, body);
+                api_reply_raw(q, code, headers, body);
                 return;
         }
         static const char *const extra[] = {"Content-Encoding", "gzip", "Vary", "Accept-Encoding"};
         for (size_t i = 0; i < KC_ARRAY_LEN(extra); i++)
                 kc_strv_push(&headers, extra[i]);
-        send(q, code, headers, gz);
+        api_reply_raw(q, code, headers, gz);
 }
 
 void api_reply_text(struct api_req *q, int code, const char *text)
@@ -81,7 +82,7 @@ void api_reply_text(struct api_req *q, int code, const char *text)
         kc_strv_push(&headers, "X-Content-Type-Options");
         kc_strv_push(&headers, "nosniff");
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_new(text, strlen(text));
-        send(q, code, headers, body);
+        api_reply_raw(q, code, headers, body);
 }
 
 void api_reply_relayed(struct api_req *q, int code, char *const *headers, struct kc_bytes *body)
@@ -89,7 +90,7 @@ void api_reply_relayed(struct api_req *q, int code, char *const *headers, struct
         KC_CLEANUP(kc_strv_freep) char **all = kc_strv_copy(headers);
         kc_strv_push(&all, "Audit-Id");
         kc_strv_push(&all, q->audit_id);
-        send(q, code, all, body);
+        api_reply_raw(q, code, all, body);
 }
 
 void api_reply_not_found_page(struct api_req *q)
@@ -140,7 +141,7 @@ static void reply_status(struct api_req *q, int code, const struct json_object *
                 kc_strv_push(&headers, "Retry-After");
                 kc_strv_pushf(&headers, "%d", of->details->retry_after_seconds);
         }
-        send(q, code, headers, body);
+        api_reply_raw(q, code, headers, body);
 }
 
 void api_reply_error_continue(struct api_req *q, const struct kc_error *err, const char *continue_token)
@@ -203,11 +204,11 @@ static void on_timeout(void *arg)
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_new(text, strlen(text));
         /* The worker may be adding to the warnings. */
         KC_CLEANUP(kc_strv_freep) char **headers = headers_of(q, "application/json", false);
-        send(q, 504, headers, body);
+        api_reply_raw(q, 504, headers, body);
 }
 
 /* --request-timeout, or less if the client says so. */
-static int64_t timeout_of(const struct api_req *q)
+int64_t api_req_time_limit(const struct api_req *q)
 {
         KC_CLEANUP(kc_freep) char *param = api_req_param(q, "timeout");
         int64_t t;
@@ -221,6 +222,7 @@ static void run_job(void *arg)
         struct api_req *q = arg;
         struct kc_http_req *http = q->http;
         q->job(q);
+        fairness_drop(q);
         kc_http_req_unref(http); /* q may go with it */
 }
 
@@ -228,7 +230,7 @@ void api_req_limit_time(struct api_req *q)
 {
         if (!q->timeout)
                 q->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, q);
-        kc_timer_arm(q->timeout, timeout_of(q));
+        kc_timer_arm(q->timeout, api_req_time_limit(q));
 }
 
 void api_req_unlimit_time(struct api_req *q)
@@ -242,11 +244,13 @@ static void run_on(struct api_req *q, struct kc_pool *pool, void (*fn)(struct ap
         q->job = fn;
         api_req_limit_time(q);
         (void)kc_http_req_ref(q->http); /* run_job gives it back */
+        fairness_hold(q);
         if (kc_pool_submit(pool, run_job, q) == 0)
                 return;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         (void)kc_err_too_many_requests(&err, "The apiserver is overloaded, please try again later.", 1);
         api_reply_error(q, &err);
+        fairness_drop(q);
         kc_http_req_unref(q->http);
 }
 

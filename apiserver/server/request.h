@@ -62,6 +62,12 @@ struct api_req {
         atomic_int code;
         atomic_size_t response_size;
         struct kc_timer *timeout;
+        size_t stage;           /* of the pipeline, the next one */
+        bool waiting, complete; /* for a turn; the body is in */
+        struct kc_flow_ticket *ticket;
+        struct kc_timer *turn_timer;
+        atomic_int seat_holders;
+        bool seats_returned; /* by the exchange */
         void (*job)(struct api_req *q);
         /* A streamed answer's: called on the loop when the exchange is over. */
         void (*on_closed)(void *arg);
@@ -73,6 +79,7 @@ struct api_req *api_req_of(struct kc_http_req *http);
 /* A request that takes longer than --request-timeout (or its own ?timeout=, if shorter) is answered with 504. On the
  * request's loop. */
 void api_req_limit_time(struct api_req *q);
+int64_t api_req_time_limit(const struct api_req *q); /* usec */
 /* The answer has begun to stream: it may take its time. */
 void api_req_unlimit_time(struct api_req *q);
 /* fn(q) on a worker thread, within the time limit; 429 when there are too many waiting. The request is kept until fn
@@ -89,6 +96,7 @@ bool api_req_param_bool(const struct api_req *q, const char *name, bool def);
 
 /* --- Answers; any thread. */
 void api_reply_bytes(struct api_req *q, int code, const char *content_type, struct kc_bytes *body);
+void api_reply_raw(struct api_req *q, int code, char *const *headers, struct kc_bytes *body);
 void api_reply_text(struct api_req *q, int code, const char *text);
 /* Encodes as negotiated. */
 void api_reply_json(struct api_req *q, int code, const struct json_object *tree);

@@ -50,6 +50,14 @@ static int check_hook(void *arg, struct kc_error *err)
         return kc_error_set(err, EAGAIN, "not finished");
 }
 
+static int check_flow(void *arg, struct kc_error *err)
+{
+        struct kc_apiserver *s = arg;
+        if (flow_config_synced(s->flow_config))
+                return 0;
+        return kc_error_set(err, EAGAIN, "not finished");
+}
+
 static void add_checks(struct kc_apiserver *s)
 {
         s->health = kc_health_new();
@@ -57,6 +65,9 @@ static void add_checks(struct kc_apiserver *s)
         kc_health_add(s->health, "etcd", KC_HEALTH_ALL, check_etcd, s);
         kc_health_add(s->health, "etcd-readiness", KC_HEALTH_READYZ, check_etcd, s);
         kc_health_add(s->health, "informer-sync", KC_HEALTH_READYZ, check_informers, s);
+        if (s->flow)
+                kc_health_add(
+                    s->health, "poststarthook/priority-and-fairness-config-consumer", KC_HEALTH_ALL, check_flow, s);
         size_t n = 0;
         while (kc_bootstrap_hooks[n])
                 n++;
@@ -262,6 +273,11 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
                 return r;
         s->pool = kc_pool_new("worker", KC_MAX((int)s->n_loops * API_WORKERS_PER_CORE, API_WORKERS_MIN), API_QUEUE);
         s->side_pool = kc_pool_new("side", API_SIDE_WORKERS, API_QUEUE);
+        if (s->o->enable_priority_and_fairness) {
+                s->flow = kc_flow_new(&(struct kc_flow_opts){.loop = s->loops[0],
+                    .concurrency = s->o->max_requests_inflight + s->o->max_mutating_requests_inflight});
+                s->flow_config = flow_config_new(s);
+        }
         add_checks(s);
         metrics_init(s);
         r = make_server(s, err);
@@ -302,6 +318,10 @@ static void on_cache_ready(void *arg)
                 return;
         kc_authz_start(s->authz);
         kc_bootstrap_start(s->bootstrap);
+        if (s->flow) {
+                flow_config_start(s->flow_config);
+                kc_flow_start(s->flow);
+        }
         kc_log_info("Caches are synced", "revision", kc_log_i64(kc_cache_revision(s->cache)));
         kc_daemon_notify("READY=1");
 }
@@ -432,9 +452,15 @@ void kc_apiserver_free(struct kc_apiserver *s)
         kc_http_server_free(s->http);
         kc_bootstrap_free(s->bootstrap);
         kc_authz_free(s->authz);
+        if (s->flow) {
+                flow_config_stop(s->flow_config);
+                kc_flow_stop(s->flow);
+        }
         /* What is still posted refers to requests and caches. */
         for (size_t i = 0; i < s->n_loops; i++)
                 kc_loop_free(s->loops[i]);
+        flow_config_free(s->flow_config);
+        kc_flow_free(s->flow);
         if (s->store_loop_started) {
                 kc_loop_stop(s->store_loop);
                 kc_loop_join(s->store_loop);

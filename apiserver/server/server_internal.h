@@ -12,6 +12,7 @@
 #include "bootstrap/bootstrap.h"
 #include "daemon/health.h"
 #include "event/worker.h"
+#include "flowcontrol/flowcontrol.h"
 #include "http/server.h"
 #include "registry/registry.h"
 #include "registry/strategy.h"
@@ -50,6 +51,8 @@ struct kc_apiserver {
         struct kc_admission *admission;
         struct kc_registry *registry;
         struct kc_bootstrap *bootstrap;
+        struct kc_flow *flow; /* NULL: --enable-priority-and-fairness=false */
+        struct flow_config *flow_config;
         struct kc_pool *pool;      /* what reads and writes the store */
         struct kc_pool *side_pool; /* health and discovery */
         struct kc_tls_server *tls;
@@ -73,7 +76,11 @@ void server_request_ended(struct kc_apiserver *s);
 
 /* --- pipeline.c: the stages, and what runs them */
 
-enum stage_result { STAGE_NEXT, STAGE_ANSWERED };
+enum stage_result {
+        STAGE_NEXT,
+        STAGE_ANSWERED,
+        STAGE_WAITING, /* pipeline_resume goes on */
+};
 void pipeline_on_headers(struct kc_http_req *http, void *server);
 void pipeline_on_request(struct kc_http_req *http, void *server);
 void pipeline_on_too_large(struct kc_http_req *http, void *server);
@@ -94,8 +101,27 @@ void audit_response_started(struct api_req *q, int code);
 void audit_done(struct api_req *q);
 /* Gives back what stage_limit took. On the request's loop. */
 void stage_limit_release(struct api_req *q);
+/* On the request's loop: what a stage waited for is there. */
+void pipeline_resume(struct api_req *q);
 /* The handler, when the body is in. */
 void dispatch(struct api_req *q);
+
+/* --- fairness.c: seats of priority and fairness, which a request has while somebody holds them. Any thread. */
+void fairness_hold(struct api_req *q);
+void fairness_drop(struct api_req *q);
+/* On the request's loop: a watch has told what there was; what comes now costs no seats. */
+void fairness_watch_started(struct api_req *q);
+void fairness_add_headers(const struct api_req *q, char ***headers);
+
+/* --- flow_config.c: the FlowSchemas and priority levels of the API, followed. On the first loop. */
+struct flow_config;
+struct flow_config *flow_config_new(struct kc_apiserver *s);
+void flow_config_start(struct flow_config *c);
+/* They have been read once. Any thread. */
+bool flow_config_synced(const struct flow_config *c);
+/* Before the loop is freed, and after it. */
+void flow_config_stop(struct flow_config *c);
+void flow_config_free(struct flow_config *c);
 
 /* --- Handlers: on the request's loop, answer now or later. */
 bool nonresource_handle(struct api_req *q); /* false: no such path */

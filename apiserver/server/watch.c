@@ -160,6 +160,13 @@ static void on_event(struct kc_cache_watch *cw, const struct kc_cache_watch_even
                 kc_cache_watch_pause(cw, true);
 }
 
+static void on_live(struct kc_cache_watch *cw, void *arg)
+{
+        (void)cw; /* the watcher's */
+        const struct watcher *w = arg;
+        fairness_watch_started(w->q);
+}
+
 static void on_end(struct kc_cache_watch *cw, const struct kc_error *err, void *arg)
 {
         (void)cw; /* freed by the cache */
@@ -249,7 +256,7 @@ static int start(struct watcher *w, struct kc_error *err)
             .match = list_options_matcher(o) ? match : NULL,
             .trigger = trigger,
         };
-        static const struct kc_cache_watch_cbs cbs = {.on_event = on_event, .on_end = on_end};
+        static const struct kc_cache_watch_cbs cbs = {.on_event = on_event, .on_end = on_end, .on_live = on_live};
         return kc_cache_watch(q->stored->cache, &wo, &cbs, w, &w->watch, err);
 }
 

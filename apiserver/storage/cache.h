@@ -99,6 +99,9 @@ void kc_cache_unregister(struct kc_cache *c, struct kc_cache_resource *r);
 const char *kc_cache_resource_name(const struct kc_cache_resource *r);
 /* "/registry/pods/ns/name" (ns NULL or "" for a cluster-scoped one). Heap. */
 char *kc_cache_resource_key(const struct kc_cache_resource *r, const char *ns, const char *name);
+/* Watches that an event in the namespace ("": a cluster-scoped one) is told to, those of single objects and of the
+ * trigger's values left out. Any thread. */
+size_t kc_cache_resource_watches(struct kc_cache_resource *r, const char *ns);
 /* Objects held. Any thread. */
 size_t kc_cache_resource_count(struct kc_cache_resource *r);
 
@@ -226,6 +229,8 @@ struct kc_cache_watch_cbs {
          * is what the client is to be told in an ERROR event (410 Expired, 504 Timeout ...); NULL: nothing, the
          * resource is not served any more or the cache stops. */
         void (*on_end)(struct kc_cache_watch *w, const struct kc_error *err, void *arg);
+        /* Once, if it gets so far: what there was at the start has been told. NULL: not asked for. */
+        void (*on_live)(struct kc_cache_watch *w, void *arg);
 };
 
 /* Fails at once (an HTTP error rather than an ERROR event) only with 429 TooManyRequests "storage is (re)initializing".

@@ -115,6 +115,8 @@ struct kc_cache_resource {
         struct window window;                      /* guarded by lock */
         int64_t revision;                          /* of the last change, or of the load; guarded by lock */
         struct kc_list hubs;                       /* guarded by lock */
+        size_t n_wide_watches;                     /* of all namespaces; guarded by lock */
+        struct kc_map *ns_watches;                 /* namespace -> size_t *; guarded by lock */
         struct snapshot snaps[KC_CACHE_SNAPSHOTS]; /* guarded by lock */
         size_t next_snap;                          /* guarded by lock */
         bool dead;                                 /* unregistered, or the cache has stopped; guarded by lock */

@@ -21,6 +21,7 @@ struct kc_cache_resource *cache_resource_new(struct kc_cache *c, const struct kc
         r->index = index_new();
         pthread_rwlock_init(&r->lock, NULL);
         kc_list_init(&r->hubs);
+        r->ns_watches = kc_map_new(kc_free);
         kc_list_init(&r->touched_node);
         return r;
 }
@@ -52,6 +53,7 @@ void cache_resource_free(struct kc_cache_resource *r)
         window_done(&r->window);
         index_unref(r->index);
         cache_fields_unref(r->fields);
+        kc_map_free(r->ns_watches);
         pthread_rwlock_destroy(&r->lock);
         kc_free(r->name);
         kc_free(r->prefix);

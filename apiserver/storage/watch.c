@@ -137,13 +137,42 @@ static struct bucket *bucket_get(struct hub *h, const char *name)
 
 /* --- The end of a watch */
 
+/* Under the resource's lock: one watch more, or less, of all objects or of a namespace. */
+static void count_watch(struct kc_cache_resource *r, const char *bucket, int delta)
+{
+        if (strcmp(bucket, "*") == 0)
+                r->n_wide_watches += (size_t)delta;
+        if (strncmp(bucket, "n:", 2) != 0)
+                return;
+        size_t *n = kc_map_get(r->ns_watches, bucket + 2);
+        if (!n) {
+                n = KC_NEW(size_t);
+                (void)kc_map_set(r->ns_watches, bucket + 2, n);
+        }
+        *n += (size_t)delta;
+        if (*n == 0)
+                (void)kc_map_remove(r->ns_watches, bucket + 2);
+}
+
+size_t kc_cache_resource_watches(struct kc_cache_resource *r, const char *ns)
+{
+        pthread_rwlock_rdlock(&r->lock);
+        const size_t *n = kc_map_get(r->ns_watches, ns);
+        size_t all = r->n_wide_watches + (n ? *n : 0);
+        pthread_rwlock_unlock(&r->lock);
+        return all;
+}
+
 /* Off the hub and its lists, then freed. */
 static void watch_free(struct kc_cache_watch *w)
 {
         struct hub *h = w->hub;
         kc_list_remove(&w->node);
         kc_list_remove(&w->busy_node);
-        if (w->bucket && kc_list_empty(&w->bucket->watches)) {
+        pthread_rwlock_wrlock(&h->r->lock);
+        count_watch(h->r, w->bucket->name, -1);
+        pthread_rwlock_unlock(&h->r->lock);
+        if (kc_list_empty(&w->bucket->watches)) {
                 KC_CLEANUP(kc_freep) char *name = kc_strdup(w->bucket->name);
                 (void)kc_map_remove(h->buckets, name);
         }
@@ -442,8 +471,11 @@ static void step_catchup(struct kc_cache_watch *w)
                 deliver(w, b.v[i]);
         }
         drop_batch(&b);
-        if (!w->dead && w->next >= w->hub->next && !w->paused)
-                w->state = LIVE;
+        if (w->dead || w->next < w->hub->next || w->paused)
+                return;
+        w->state = LIVE;
+        if (w->cbs.on_live)
+                KC_TAKE(w->cbs.on_live)(w, w->arg);
 }
 
 static void step(struct kc_cache_watch *w)
@@ -648,6 +680,9 @@ int kc_cache_watch(struct kc_cache_resource *r, const struct kc_cache_watch_opts
         KC_CLEANUP(kc_freep) char *name = bucket_name(r, &w->o);
         w->bucket = bucket_get(w->hub, name);
         kc_list_push_back(&w->bucket->watches, &w->node);
+        pthread_rwlock_wrlock(&r->lock);
+        count_watch(r, name, 1);
+        pthread_rwlock_unlock(&r->lock);
         w->hub->n_watches++;
         if (o->bookmarks && !w->hub->bookmarks) {
                 w->hub->bookmarks = kc_timer_new(o->loop, on_bookmark_timer, w->hub);
