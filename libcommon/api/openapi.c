@@ -44,12 +44,35 @@ static void end(struct kc_openapi *d)
         kc_map_free(d->types);
 }
 
+#define OBJECT_MEDIA "[\"application/json\",\"application/yaml\",\"application/vnd.kubernetes.protobuf\"]"
+
+static void add_discovery(struct kc_openapi *d, const char *path, const char *tag, const char *id, const char *type)
+{
+        const struct kc_openapi_plain p = {path, tag, id, type, OBJECT_MEDIA, OBJECT_MEDIA};
+        kc_openapi_plain_path(d, &p);
+}
+
+/* Documents of v3 that hold one path; "/" is appended to the name. */
+static const struct {
+        const char *name;
+        struct kc_openapi_plain path;
+} plain_documents[] = {
+    {".well-known/openid-configuration",
+        {"/.well-known/openid-configuration/", "WellKnown", "getServiceAccountIssuerOpenIDConfiguration", NULL, NULL,
+            "[\"application/json\"]"}},
+    {"apis", {"/apis/", "apis", "getAPIVersions", KC_OPENAPI_META "APIGroupList", OBJECT_MEDIA, OBJECT_MEDIA}},
+    {"openid/v1/jwks", {"/openid/v1/jwks/", "openid", "getServiceAccountIssuerOpenIDKeyset", NULL, NULL,
+                           "[\"application/jwk-set+json\"]"}},
+    {"version", {"/version/", "version", "getCodeVersion", "io.k8s.apimachinery.pkg.version.Info",
+                    "[\"application/json\"]", "[\"application/json\"]"}},
+};
+
 static void add_group_path(struct kc_openapi *d, const char *group)
 {
         KC_CLEANUP(kc_freep) char *path = *group ? kc_asprintf("/apis/%s/", group) : kc_strdup("/api/");
         KC_CLEANUP(kc_freep) char *tag = kc_openapi_group_word(group);
         KC_CLEANUP(kc_freep) char *id = word_with(group, *group ? "get*APIGroup" : "get*APIVersions");
-        kc_openapi_meta_path(d, path, tag, id, *group ? KC_OPENAPI_META "APIGroup" : KC_OPENAPI_META "APIVersions");
+        add_discovery(d, path, tag, id, *group ? KC_OPENAPI_META "APIGroup" : KC_OPENAPI_META "APIVersions");
 }
 
 static void add_group_version(struct kc_openapi *d, const struct kc_group_version *gv)
@@ -63,13 +86,8 @@ static void add_group_version(struct kc_openapi *d, const struct kc_group_versio
         version[0] = (char)toupper((unsigned char)version[0]);
         KC_CLEANUP(kc_freep) char *pattern = kc_asprintf("get*%sAPIResources", version);
         KC_CLEANUP(kc_freep) char *id = word_with(gv->group, pattern);
-        kc_openapi_meta_path(d, path, tag, id, KC_OPENAPI_META "APIResourceList");
+        add_discovery(d, path, tag, id, KC_OPENAPI_META "APIResourceList");
         kc_openapi_paths(d, gv);
-}
-
-static void add_version_path(struct kc_openapi *d)
-{
-        kc_openapi_meta_path(d, "/version/", "version", "getCodeVersion", "io.k8s.apimachinery.pkg.version.Info");
 }
 
 static const struct kc_group_version *find(const char *path)
@@ -99,7 +117,11 @@ int kc_openapi_v3_write(const char *path, struct kc_buf *out)
 {
         const struct kc_group_version *gv = find(path);
         bool group = kc_str_has_prefix(path, "apis/") && path[5] && has_group(path + 5);
-        if (!gv && !group && !kc_streq(path, "api") && !kc_streq(path, "apis") && !kc_streq(path, "version"))
+        const struct kc_openapi_plain *plain = NULL;
+        for (size_t i = 0; i < KC_ARRAY_LEN(plain_documents); i++)
+                if (kc_streq(plain_documents[i].name, path))
+                        plain = &plain_documents[i].path;
+        if (!gv && !group && !plain && !kc_streq(path, "api"))
                 return -ENOENT;
         struct kc_openapi d;
         begin(&d, out, true);
@@ -107,12 +129,10 @@ int kc_openapi_v3_write(const char *path, struct kc_buf *out)
                 add_group_version(&d, gv);
         else if (group)
                 add_group_path(&d, path + 5);
-        else if (kc_streq(path, "api"))
-                add_group_path(&d, "");
-        else if (kc_streq(path, "apis"))
-                kc_openapi_meta_path(&d, "/apis/", "apis", "getAPIVersions", KC_OPENAPI_META "APIGroupList");
+        else if (plain)
+                kc_openapi_plain_path(&d, plain);
         else
-                add_version_path(&d);
+                add_group_path(&d, "");
         end(&d);
         return 0;
 }
@@ -123,13 +143,13 @@ void kc_openapi_v2_write(struct kc_buf *out)
         const struct kc_group_version *const *gvs = kc_schema_group_versions(&n);
         struct kc_openapi d;
         begin(&d, out, false);
-        kc_openapi_meta_path(&d, "/apis/", "apis", "getAPIVersions", KC_OPENAPI_META "APIGroupList");
+        for (size_t i = 0; i < KC_ARRAY_LEN(plain_documents); i++)
+                kc_openapi_plain_path(&d, &plain_documents[i].path);
         for (size_t i = 0; i < n; i++) {
                 if (i == 0 || !kc_streq(gvs[i]->group, gvs[i - 1]->group))
                         add_group_path(&d, gvs[i]->group);
                 add_group_version(&d, gvs[i]);
         }
-        add_version_path(&d);
         end(&d);
 }
 
@@ -168,8 +188,8 @@ struct json_object *kc_openapi_v3_index(void)
         const struct kc_group_version *const *gvs = kc_schema_group_versions(&n);
         KC_CLEANUP(kc_strv_freep) char **names = NULL;
         kc_strv_push(&names, "api");
-        kc_strv_push(&names, "apis");
-        kc_strv_push(&names, "version");
+        for (size_t i = 0; i < KC_ARRAY_LEN(plain_documents); i++)
+                kc_strv_push(&names, plain_documents[i].name);
         for (size_t i = 0; i < n; i++) {
                 const char *group = gvs[i]->group;
                 if (*group)

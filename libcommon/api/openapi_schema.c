@@ -1,4 +1,5 @@
 /* Types as OpenAPI schemas, with the x-kubernetes extensions that clients rely on. */
+#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -152,7 +153,7 @@ static void write_use(struct kc_openapi *d, const struct kc_type *t, bool descri
 static void write_list_extensions(struct kc_jw *w, const struct kc_type *t)
 {
         static const char *const names[] = {[KC_LIST_ATOMIC] = "atomic", [KC_LIST_SET] = "set", [KC_LIST_MAP] = "map"};
-        if (t->kind != KC_TYPE_ARRAY)
+        if (t->kind != KC_TYPE_ARRAY || t->list_type_unset)
                 return;
         if (t->list_map_keys)
                 kc_jw_strs(w, "x-kubernetes-list-map-keys", t->list_map_keys);
@@ -166,7 +167,7 @@ static void write_field(struct kc_openapi *d, const struct kc_field *f)
         if (f->doc)
                 kc_jw_str(w, "description", f->doc);
         write_use(d, f->type, f->doc || f->default_json || f->flags & KC_FIELD_MAP_ATOMIC);
-        if (f->default_json && (d->v3 || !f->type->name))
+        if (f->default_json && d->v3)
                 kc_jw_raw(w, "default", f->default_json);
         write_list_extensions(w, f->type);
         if (f->flags & KC_FIELD_MAP_ATOMIC)
@@ -200,17 +201,52 @@ static void write_required(struct kc_jw *w, const struct kc_type *t)
                 kc_jw_close(w, ']');
 }
 
+/* The group-versions to which upstream's scheme adds DeleteOptions and WatchEvent, those included that are not served
+ * by default. */
+static const char *const registered[] = {"/v1", "admission.k8s.io/v1", "admission.k8s.io/v1beta1",
+    "admissionregistration.k8s.io/v1", "admissionregistration.k8s.io/v1alpha1", "admissionregistration.k8s.io/v1beta1",
+    "apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1", "apiregistration.k8s.io/v1",
+    "apiregistration.k8s.io/v1beta1", "apps/v1", "apps/v1beta1", "apps/v1beta2", "authentication.k8s.io/v1",
+    "authentication.k8s.io/v1alpha1", "authentication.k8s.io/v1beta1", "authorization.k8s.io/v1",
+    "authorization.k8s.io/v1beta1", "autoscaling/v1", "autoscaling/v2", "batch/v1", "batch/v1beta1",
+    "certificates.k8s.io/v1", "certificates.k8s.io/v1alpha1", "certificates.k8s.io/v1beta1", "coordination.k8s.io/v1",
+    "coordination.k8s.io/v1alpha2", "coordination.k8s.io/v1beta1", "discovery.k8s.io/v1", "discovery.k8s.io/v1beta1",
+    "events.k8s.io/v1", "events.k8s.io/v1beta1", "extensions/v1beta1", "flowcontrol.apiserver.k8s.io/v1",
+    "flowcontrol.apiserver.k8s.io/v1beta1", "flowcontrol.apiserver.k8s.io/v1beta2",
+    "flowcontrol.apiserver.k8s.io/v1beta3", "imagepolicy.k8s.io/v1alpha1", "internal.apiserver.k8s.io/v1alpha1",
+    "networking.k8s.io/v1", "networking.k8s.io/v1beta1", "node.k8s.io/v1", "node.k8s.io/v1alpha1",
+    "node.k8s.io/v1beta1", "policy/v1", "policy/v1beta1", "rbac.authorization.k8s.io/v1",
+    "rbac.authorization.k8s.io/v1alpha1", "rbac.authorization.k8s.io/v1beta1", "resource.k8s.io/v1",
+    "resource.k8s.io/v1alpha3", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2", "scheduling.k8s.io/v1",
+    "scheduling.k8s.io/v1alpha2", "scheduling.k8s.io/v1beta1", "storage.k8s.io/v1", "storage.k8s.io/v1alpha1",
+    "storage.k8s.io/v1beta1", "storagemigration.k8s.io/v1beta1"};
+
+static void write_registered(struct kc_jw *w, const char *kind)
+{
+        for (size_t i = 0; i < KC_ARRAY_LEN(registered); i++) {
+                const char *slash = strchr(registered[i], '/');
+                KC_CLEANUP(kc_freep) char *group = kc_strndup(registered[i], (size_t)(slash - registered[i]));
+                kc_openapi_gvk(w, NULL, group, slash + 1, kind);
+        }
+}
+
 /* Group, version and kind of the types that are objects of the API. */
 static void write_kinds(struct kc_jw *w, const struct kc_type *t)
 {
-        static const char *const everywhere[] = {
-            "DeleteOptions", "Status", "APIGroup", "APIGroupList", "APIResourceList", "APIVersions"};
-        for (size_t i = 0; i < KC_ARRAY_LEN(everywhere); i++) {
+        static const struct {
+                const char *kind;
+                bool everywhere;
+        } meta[] = {{"DeleteOptions", true}, {"WatchEvent", true}, {"Status", false}, {"APIGroup", false},
+            {"APIGroupList", false}, {"APIResourceList", false}, {"APIVersions", false}};
+        for (size_t i = 0; i < KC_ARRAY_LEN(meta); i++) {
                 if (!kc_str_has_prefix(t->name, KC_OPENAPI_META) ||
-                    !kc_streq(t->name + strlen(KC_OPENAPI_META), everywhere[i]))
+                    !kc_streq(t->name + strlen(KC_OPENAPI_META), meta[i].kind))
                         continue;
                 kc_jw_open(w, "x-kubernetes-group-version-kind", '[');
-                kc_openapi_gvk(w, NULL, "", "v1", everywhere[i]);
+                if (meta[i].everywhere)
+                        write_registered(w, meta[i].kind);
+                else
+                        kc_openapi_gvk(w, NULL, "", "v1", meta[i].kind);
                 kc_jw_close(w, ']');
                 return;
         }
@@ -219,6 +255,26 @@ static void write_kinds(struct kc_jw *w, const struct kc_type *t)
                 return;
         kc_jw_open(w, "x-kubernetes-group-version-kind", '[');
         kc_openapi_gvk(w, NULL, group, version, kind);
+        kc_jw_close(w, ']');
+}
+
+/* Of the fields of a union, one is set: the one that the discriminator names, if there is such a field. */
+static void write_union(struct kc_jw *w, const struct kc_type *t)
+{
+        if (!t->union_fields)
+                return;
+        kc_jw_open(w, "x-kubernetes-unions", '[');
+        kc_jw_open(w, NULL, '{');
+        if (**t->union_fields)
+                kc_jw_str(w, "discriminator", *t->union_fields);
+        kc_jw_open(w, "fields-to-discriminateBy", '{');
+        for (const char *const *f = t->union_fields + 1; *f; f++) {
+                KC_CLEANUP(kc_freep) char *name = kc_strdup(*f);
+                name[0] = (char)toupper((unsigned char)name[0]);
+                kc_jw_str(w, *f, name);
+        }
+        kc_jw_close(w, '}');
+        kc_jw_close(w, '}');
         kc_jw_close(w, ']');
 }
 
@@ -260,6 +316,7 @@ static void write_type(struct kc_openapi *d, const char *name, const struct kc_t
                 write_kinds(w, t);
                 if (t->map_atomic)
                         kc_jw_str(w, "x-kubernetes-map-type", "atomic");
+                write_union(w, t);
         }
         kc_jw_close(w, '}');
 }

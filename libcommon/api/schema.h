@@ -70,6 +70,9 @@ struct kc_type {
         const char *const *enums; /* STRING; NULL-terminated; NULL: any */
         enum kc_list_type list_type; /* ARRAY */
         const char *const *list_map_keys;
+        bool list_type_unset; /* ARRAY: atomic for want of a word */
+        const char *const
+            *union_fields;     /* OBJECT: the discriminator or "", and the fields of which one is set; or NULL */
         bool map_atomic;       /* OBJECT: x-kubernetes-map-type atomic */
         bool preserve_unknown; /* OBJECT: unknown fields are kept; RAW: not only objects are meant */
         const char *doc;

@@ -132,8 +132,8 @@ static char *type_ref(struct out *o, const char *t, const struct field *f)
         char *value;
         if (array) {
                 char *elem = type_ref(o, t + 2, f);
-                value = kc_asprintf("{.kind = KC_TYPE_ARRAY, .elem = %s, .list_type = %s, .list_map_keys = %s}", elem,
-                    list_type(o, f), shared_words(o, f->keys));
+                value = kc_asprintf("{.kind = KC_TYPE_ARRAY, .elem = %s, .list_type = %s, .list_map_keys = %s%s}", elem,
+                    list_type(o, f), shared_words(o, f->keys), f->list ? "" : ", .list_type_unset = true");
                 kc_free(elem);
         } else if (map) {
                 char *elem = type_ref(o, t + strlen("map[string]"), f);
@@ -255,6 +255,8 @@ static void add_type(struct out *o, const struct type *t)
                 kc_buf_addf(&o->body, ", .fields = f_%s, .n_fields = %zu, .order = o_%s", t->name, n, t->name);
         if (t->map_atomic)
                 kc_buf_adds(&o->body, ", .map_atomic = true");
+        if (t->union_fields)
+                kc_buf_addf(&o->body, ", .union_fields = %s", shared_words(o, t->union_fields));
         kc_buf_adds(&o->body, ", .doc = ");
         add_string(&o->body, t->doc);
         kc_buf_adds(&o->body, "};\n");

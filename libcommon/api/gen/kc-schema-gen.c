@@ -12,8 +12,8 @@
  *     selectable-fields (besides name and namespace), subresources (name, kind, group, version, verbs, served), columns
  *     (name, type, format, priority, doc);
  *   - types by name: doc, map (atomic), type-meta (has apiVersion and kind), and fields in encoding order, or variants
- *     (the same, by the kind of JSON: object, array, boolean), or any (true: any JSON). The list types of resources are
- *     added here.
+ *     (the same, by the kind of JSON: object, array, boolean), or any (true: any JSON); union: the discriminator or
+ *     "", and the fields of which one is set. The list types of resources are added here.
  * and a field has
  *   - wire: protobuf number; "2.5": field 5 of the message embedded as field 2;
  *   - type: string int32 int64 double bool bytes quantity int-or-string time micro-time duration raw, a type of this

@@ -190,6 +190,8 @@ static void type_key(void *target, const char *key, const yaml_node_t *at, const
                 t->map_atomic = kc_streq(text(v), "atomic");
         else if (kc_streq(key, "type-meta"))
                 t->type_meta = flag(v);
+        else if (kc_streq(key, "union"))
+                t->union_fields = words(v);
         else if (kc_streq(key, "any"))
                 t->any = flag(v);
         else if (kc_streq(key, "fields") || kc_streq(key, "variants")) {

@@ -19,6 +19,7 @@ struct field {
 struct type {
         char *name, *doc;
         bool map_atomic, type_meta, any, variant;
+        char **union_fields;
         struct field *fields; /* in encoding order */
         size_t n_fields;
 };
