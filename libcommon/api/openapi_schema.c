@@ -166,12 +166,12 @@ static void write_field(struct kc_openapi *d, const struct kc_field *f)
         kc_jw_open(w, f->name, '{');
         if (f->doc)
                 kc_jw_str(w, "description", f->doc);
-        write_use(d, f->type, f->doc || f->default_json || f->flags & KC_FIELD_MAP_ATOMIC);
+        write_use(d, f->type, f->doc || f->default_json || f->flags & (KC_FIELD_MAP_ATOMIC | KC_FIELD_MAP_GRANULAR));
         if (f->default_json && d->v3)
                 kc_jw_raw(w, "default", f->default_json);
         write_list_extensions(w, f->type);
-        if (f->flags & KC_FIELD_MAP_ATOMIC)
-                kc_jw_str(w, "x-kubernetes-map-type", "atomic");
+        if (f->flags & (KC_FIELD_MAP_ATOMIC | KC_FIELD_MAP_GRANULAR))
+                kc_jw_str(w, "x-kubernetes-map-type", f->flags & KC_FIELD_MAP_ATOMIC ? "atomic" : "granular");
         if (f->merge_key)
                 kc_jw_str(w, "x-kubernetes-patch-merge-key", f->merge_key);
         bool merge = f->flags & KC_FIELD_PATCH_MERGE, retain = f->flags & KC_FIELD_PATCH_RETAIN_KEYS;

@@ -371,7 +371,8 @@ static int field(struct decode *d, const struct kc_field *f, unsigned wire, stru
                 return r;
         }
         r = held(d, f, o, &v);
-        if (r == 0 && f->type->kind == KC_TYPE_ARRAY)
+        bool wrapped = f->flags & KC_FIELD_WRAPPED;
+        if (r == 0 && f->type->kind == KC_TYPE_ARRAY && !wrapped)
                 return elements(d, f->type->elem, f->name, wire, in, v);
         struct kc_pb_in body;
         if (r == 0 && wire != KC_PB_BYTES)
@@ -380,6 +381,8 @@ static int field(struct decode *d, const struct kc_field *f, unsigned wire, stru
                 r = kc_pb_read_bytes(in, &body, d->err);
         if (r < 0)
                 return r;
+        if (wrapped)
+                return list_message(d, f->type, f->name, body, v);
         return f->type->kind == KC_TYPE_MAP ? map_entry(d, f->type, f->name, body, v) : message(d, f->type, 0, body, v);
 }
 

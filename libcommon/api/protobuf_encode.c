@@ -314,6 +314,8 @@ static int field(struct back *b, const struct kc_field *f, const struct json_obj
 {
         const struct json_object *v = kc_json_get(o, f->name);
         uint32_t at = (uint32_t)f->wire & KC_PB_NUMBER_MAX;
+        if (f->type->kind == KC_TYPE_ARRAY && f->flags & KC_FIELD_WRAPPED)
+                return v ? tagged(b, at, f->type, v, f->name) : 0;
         if (f->type->kind == KC_TYPE_ARRAY)
                 return elements(b, at, f->type, v, f->name);
         if (f->type->kind == KC_TYPE_MAP)

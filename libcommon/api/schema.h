@@ -43,6 +43,8 @@ enum {
         KC_FIELD_MAP_ATOMIC = 1 << 3,        /* x-kubernetes-map-type: atomic, on the field */
         KC_FIELD_OMIT_EMPTY = 1 << 4,        /* encoders leave out the zero value */
         KC_FIELD_POINTER = 1 << 5,           /* absent (null) and zero differ; zero is kept */
+        KC_FIELD_MAP_GRANULAR = 1 << 7,      /* x-kubernetes-map-type: granular, on the field */
+        KC_FIELD_WRAPPED = 1 << 8,           /* a list that protobuf has as a message, { items = 1 } */
         KC_FIELD_PATCH_REPLACE = 1 << 6,     /* x-kubernetes-patch-strategy is replace: objects are not merged */
 };
 

@@ -13,12 +13,13 @@ enum st_shape st_shape_of(struct st_type t, const struct json_object *v)
                 return ST_LEAF;
         switch (t.type->kind) {
         case KC_TYPE_OBJECT:
-                return t.type->map_atomic ? ST_LEAF : ST_MAP;
+                return t.type->map_atomic && !t.granular ? ST_LEAF : ST_MAP;
         case KC_TYPE_MAP:
                 return ST_MAP;
         case KC_TYPE_ARRAY:
                 return t.type->list_type == KC_LIST_ATOMIC ? ST_LEAF : ST_LIST;
         case KC_TYPE_RAW:
+        case KC_TYPE_VARIANT: /* has no schema of its own in OpenAPI, either */
                 return kc_json_is_obj(v) ? ST_MAP : ST_LEAF;
         default:
                 return ST_LEAF;
@@ -36,7 +37,9 @@ bool st_field(struct st_type t, const char *name, struct st_type *ret, bool *ret
                 const struct kc_field *f = kc_type_field(t.type, name);
                 if (f) {
                         *ret_named = true;
-                        *ret = (struct st_type){.type = f->type, .atomic = f->flags & KC_FIELD_MAP_ATOMIC};
+                        *ret = (struct st_type){.type = f->type,
+                            .atomic = f->flags & KC_FIELD_MAP_ATOMIC,
+                            .granular = f->flags & KC_FIELD_MAP_GRANULAR};
                         return true;
                 }
                 if (!t.type->preserve_unknown)

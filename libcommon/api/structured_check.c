@@ -122,6 +122,7 @@ static void check_scalar(struct check *c, const struct kc_type *type, const stru
                         expected(c, "boolean", v);
                 break;
         case KC_TYPE_RAW: /* anything */
+        case KC_TYPE_VARIANT:
                 break;
         default:
                 if (kc_json_is_obj(v) || kc_json_is_arr(v))

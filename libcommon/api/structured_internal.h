@@ -6,7 +6,8 @@
 /* A value's type with what the field that holds it says of it. */
 struct st_type {
         const struct kc_type *type;
-        bool atomic; /* x-kubernetes-map-type: atomic on the field */
+        bool atomic;   /* x-kubernetes-map-type: atomic on the field */
+        bool granular; /* ... granular: what the type says does not hold */
 };
 
 /* A value that may be absent, which is not null. */

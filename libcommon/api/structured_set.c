@@ -95,7 +95,8 @@ static bool type_below(struct st_type t, const struct kc_path_element *at, struc
 {
         *ret_named = false;
         if (at->kind == KC_PATH_FIELD) {
-                if (t.type->kind != KC_TYPE_OBJECT && t.type->kind != KC_TYPE_MAP && t.type->kind != KC_TYPE_RAW)
+                if (t.type->kind != KC_TYPE_OBJECT && t.type->kind != KC_TYPE_MAP && t.type->kind != KC_TYPE_RAW &&
+                    t.type->kind != KC_TYPE_VARIANT)
                         return false;
                 return st_field(t, at->bytes, ret, ret_named);
         }

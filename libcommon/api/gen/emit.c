@@ -163,6 +163,8 @@ static void add_flags(struct kc_buf *b, const struct field *f)
             {f->patch_replace, "KC_FIELD_PATCH_REPLACE"},
             {f->patch_retain_keys, "KC_FIELD_PATCH_RETAIN_KEYS"},
             {f->map_atomic, "KC_FIELD_MAP_ATOMIC"},
+            {f->map_granular, "KC_FIELD_MAP_GRANULAR"},
+            {f->wrapped, "KC_FIELD_WRAPPED"},
             {!f->required && !f->keep, "KC_FIELD_OMIT_EMPTY"},
             {f->type[0] == '*', "KC_FIELD_POINTER"},
         };
@@ -248,7 +250,7 @@ static void add_type(struct out *o, const struct type *t)
         }
         kc_buf_addf(&o->body, "const struct kc_type kc_t_%s_%s = {.name = \"%s.%s\", .kind = KC_TYPE_%s", o->gv->symbol,
             t->name, o->gv->package, t->name,
-            t->any       ? "RAW, .preserve_unknown = true"
+            t->any_object ? "RAW" : t->any ? "RAW, .preserve_unknown = true"
             : t->variant ? "VARIANT"
                          : "OBJECT");
         if (n > 0)

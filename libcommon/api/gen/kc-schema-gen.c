@@ -12,7 +12,8 @@
  *     selectable-fields (besides name and namespace), subresources (name, kind, group, version, verbs, served), columns
  *     (name, type, format, priority, doc);
  *   - types by name: doc, map (atomic), type-meta (has apiVersion and kind), and fields in encoding order, or variants
- *     (the same, by the kind of JSON: object, array, boolean), or any (true: any JSON); union: the discriminator or
+ *     (the same, by the kind of JSON: object, array, boolean), or any (true: any JSON; object:
+ *     clients are told of an object); union: the discriminator or
  *     "", and the fields of which one is set. The list types of resources are added here.
  * and a field has
  *   - wire: protobuf number; "2.5": field 5 of the message embedded as field 2;
@@ -20,7 +21,8 @@
  *     file, or group.version.Type of another; []T, map[string]T; *T where absent and zero differ;
  *   - required, keep: the zero value is encoded, too; required also says so to clients;
  *   - default (static), enum (allowed words), doc (one line);
- *   - list (atomic, set, map) and keys of map lists; map (atomic: the object is replaced as a whole);
+ *   - list (atomic, set, map) and keys of map lists; map (atomic: the object is replaced as a whole; granular: it is
+ * not, whatever its type says); wrapped: protobuf has the list as a message, { items = 1 };
  *   - patch, patch-key: strategies (merge, replace, retainKeys) and merge key of strategic merge. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -139,6 +139,14 @@ static void patch_strategy(struct field *f, const yaml_node_t *n)
         kc_strv_free(v);
 }
 
+static void map_type(struct field *f, const yaml_node_t *n)
+{
+        f->map_atomic = kc_streq(text(n), "atomic");
+        f->map_granular = kc_streq(text(n), "granular");
+        if (!f->map_atomic && !f->map_granular)
+                die(current_file, n->start_mark.line, "unknown map type \"%s\"", text(n));
+}
+
 static void field_key(void *target, const char *key, const yaml_node_t *at, const yaml_node_t *v)
 {
         struct field *f = target;
@@ -148,6 +156,8 @@ static void field_key(void *target, const char *key, const yaml_node_t *at, cons
                 f->type = dup_text(v);
         else if (kc_streq(key, "required"))
                 f->required = flag(v);
+        else if (kc_streq(key, "wrapped"))
+                f->wrapped = flag(v);
         else if (kc_streq(key, "keep"))
                 f->keep = flag(v);
         else if (kc_streq(key, "default"))
@@ -159,7 +169,7 @@ static void field_key(void *target, const char *key, const yaml_node_t *at, cons
         else if (kc_streq(key, "keys"))
                 f->keys = words(v);
         else if (kc_streq(key, "map"))
-                f->map_atomic = kc_streq(text(v), "atomic");
+                map_type(f, v);
         else if (kc_streq(key, "patch"))
                 patch_strategy(f, v);
         else if (kc_streq(key, "patch-key"))
@@ -192,9 +202,10 @@ static void type_key(void *target, const char *key, const yaml_node_t *at, const
                 t->type_meta = flag(v);
         else if (kc_streq(key, "union"))
                 t->union_fields = words(v);
-        else if (kc_streq(key, "any"))
-                t->any = flag(v);
-        else if (kc_streq(key, "fields") || kc_streq(key, "variants")) {
+        else if (kc_streq(key, "any")) {
+                t->any_object = kc_streq(text(v), "object");
+                t->any = t->any_object || flag(v);
+        } else if (kc_streq(key, "fields") || kc_streq(key, "variants")) {
                 t->variant = *key == 'v';
                 each_key(v, fields_key, t);
         } else

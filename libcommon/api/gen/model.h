@@ -11,14 +11,14 @@ struct field {
         const char *name;
         const char *type; /* as written: "*int32", "[]Container", "map[string]string", "meta.v1.ObjectMeta" */
         int wire;         /* as in api/schema.h */
-        bool required, keep, map_atomic, patch_merge, patch_replace, patch_retain_keys;
+        bool required, keep, wrapped, map_atomic, map_granular, patch_merge, patch_replace, patch_retain_keys;
         const char *default_json, *list, *patch_key, *doc;
         char **keys, **enums;
 };
 
 struct type {
         char *name, *doc;
-        bool map_atomic, type_meta, any, variant;
+        bool map_atomic, type_meta, any, any_object, variant;
         char **union_fields;
         struct field *fields; /* in encoding order */
         size_t n_fields;

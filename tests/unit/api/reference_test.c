@@ -245,10 +245,10 @@ static void compare_fields(const struct message *m, const struct json_object *fi
                         continue;
                 }
                 const struct kc_type *t = f->type;
-                bool repeated = kc_streq(label, "repeated");
+                bool repeated = kc_streq(label, "repeated"), wrapped = f->flags & KC_FIELD_WRAPPED;
                 if (repeated && t->kind == KC_TYPE_ARRAY)
                         t = t->elem;
-                if (f->wire != (outer << KC_WIRE_BITS | number) || !is_wire_type(t, proto, package)) {
+                if (f->wire != (outer << KC_WIRE_BITS | number) || (!wrapped && !is_wire_type(t, proto, package))) {
                         KC_CLEANUP(kc_freep) char *got = kc_asprintf("%d %s", f->wire, t->name ? t->name : "");
                         KC_CLEANUP(kc_freep)
                         char *want = kc_asprintf("%d %s", outer << KC_WIRE_BITS | number, proto);
