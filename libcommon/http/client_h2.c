@@ -124,7 +124,10 @@ static const struct kc_h2_cbs cbs = {
 
 int http_link_h2_input(struct http_link *l, const char *data, size_t len, struct kc_error *err)
 {
-        l->pinged = false;
+        if (l->pinged) {
+                l->pinged = false;
+                kc_timer_arm(l->timer, l->client->times.read_idle);
+        }
         return kc_h2_input(l->h2, data, len, err);
 }
 

@@ -4,13 +4,13 @@
 #include "base/clock.h"
 #include "http/client.h"
 
-enum { STREAMS = 20, PARALLEL = 50, UPLOAD = 1024 * 1024 };
+enum { STREAMS = 100, PARALLEL = 50, UPLOAD = 1024 * 1024 };
 
 static struct test_server server;
 static struct kc_loop *loop;
 static struct kc_http_client *client;
 static char ca[96];
-static struct kc_http_req *watchers[64]; /* on the server's loops; guarded by watch_lock */
+static struct kc_http_req *watchers[128]; /* on the server's loops; guarded by watch_lock */
 static int n_watchers;
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -332,6 +332,8 @@ static void test_everything_at_once(void **state)
                         await(&streams[i].events, 2 + round);
         }
         upload_many(10, UPLOAD);
+        if (server.tls)
+                assert_int_equal(kc_http_server_connections(server.http), 1);
         each_watcher(event_to_one);
         for (int i = 0; i < STREAMS; i++)
                 await(&streams[i].events, 7);
