@@ -7,6 +7,7 @@ pkg_check_modules(event REQUIRED IMPORTED_TARGET libevent libevent_pthreads libe
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(protobufc REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(nftables REQUIRED IMPORTED_TARGET libnftables)

@@ -15,7 +15,7 @@ ETCD_PEER_PORT=12380
 
 # What a build needs on Debian 12.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libjson-c-dev libyaml-dev
-    libssl-dev libnghttp2-dev libhttp-parser-dev libwslay-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev uthash-dev
+    libssl-dev libnghttp2-dev libhttp-parser-dev libwslay-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libsodium-dev uthash-dev
     libpcre2-dev libnftables-dev libmnl-dev libcmocka-dev libncurses-dev"
 
 CONTROL_PLANE="etcd kube-apiserver kube-controller-manager kube-scheduler"

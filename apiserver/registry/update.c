@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "registry/fields.h"
 #include "registry/registry_internal.h"
+#include "storage/transform.h"
 
 #define OPTIMISTIC_LOCK "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -228,6 +229,13 @@ static bool unchanged_but_time(const struct json_object *obj, const struct json_
         return keys == 0;
 }
 
+/* A value that would be encrypted in another way today is written anew. */
+static int is_stale(struct update *u, bool *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *key = reg_key(u->c);
+        return kc_store_is_stale(u->c->stored->store, key, ret, err);
+}
+
 /* Of an object that has passed all checks. */
 static int finish(struct update *u, struct json_object *obj, const struct json_object *old, struct kc_error *err)
 {
@@ -235,7 +243,11 @@ static int finish(struct update *u, struct json_object *obj, const struct json_o
                 return remove_finished(u, obj, err);
         /* As it would be stored: what a hook or a patch left out of order or empty is no change. */
         kc_strategy_keep(kc_json_get_mut(obj, "metadata"), kc_json_get(old, "metadata"), "resourceVersion");
-        return unchanged_but_time(obj, old) ? unchanged(u) : store(u, obj, err);
+        if (!unchanged_but_time(obj, old))
+                return store(u, obj, err);
+        bool stale;
+        int r = is_stale(u, &stale, err);
+        return r < 0 ? r : stale ? store(u, obj, err) : unchanged(u);
 }
 
 static int change(struct update *u, struct json_object **obj, struct kc_error *err)

@@ -52,6 +52,10 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"etcd-prefix", 0, KC_FLAG_STRING, &o->etcd_prefix, "prefix of all keys in etcd", "Etcd"},
             {"etcd-compaction-interval", 0, KC_FLAG_DURATION, &o->etcd_compaction_interval,
              "interval of compactions; 0: none", "Etcd"},
+            {"encryption-provider-config", 0, KC_FLAG_STRING, &o->encryption_config,
+             "file that says how values are encrypted in etcd", "Etcd"},
+            {"encryption-provider-config-automatic-reload", 0, KC_FLAG_BOOL, &o->encryption_reload,
+             "follow changes of that file", "Etcd"},
             {"storage-backend", 0, KC_FLAG_STRING, &o->storage_backend, "etcd3", "Etcd"},
             {"bind-address", 0, KC_FLAG_STRING, &o->bind_address, "address to listen on", "Secure serving"},
             {"secure-port", 0, KC_FLAG_INT, &o->secure_port, "port of HTTPS; 0: any free one", "Secure serving"},
@@ -195,6 +199,9 @@ static int check(const struct kc_apiserver_options *o, struct kc_error *err)
                 return kc_error_set(err, EINVAL, "--request-timeout can not be negative value");
         if (o->event_ttl < 0)
                 return kc_error_set(err, EINVAL, "--event-ttl can not be negative value");
+        if (o->encryption_reload && kc_str_empty(o->encryption_config))
+                return kc_error_set(err, EINVAL,
+                    "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config");
         if (kc_str_empty(o->service_account_signing_key_file) || kc_strv_len(o->service_account_issuers) == 0)
                 return kc_error_set(
                     err, EINVAL, "--service-account-signing-key-file and --service-account-issuer are required flags");
@@ -296,10 +303,10 @@ int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **
 
 void kc_apiserver_options_done(struct kc_apiserver_options *o)
 {
-        char *const strings[] = {o->common.logging_format, o->etcd_cafile, o->etcd_certfile, o->etcd_keyfile,
-            o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address, o->external_hostname,
-            o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->tls_min_version, o->client_ca_file,
-            o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
+        char *const strings[] = {o->common.logging_format, o->encryption_config, o->etcd_cafile, o->etcd_certfile,
+            o->etcd_keyfile, o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address,
+            o->external_hostname, o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->tls_min_version,
+            o->client_ca_file, o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
             o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised};
         char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,

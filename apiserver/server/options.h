@@ -10,6 +10,8 @@ struct kc_apiserver_options {
         struct kc_daemon_flags common;
         /* etcd */
         char **etcd_servers;
+        char *encryption_config;
+        bool encryption_reload;
         char *etcd_cafile, *etcd_certfile, *etcd_keyfile, *etcd_prefix;
         int64_t etcd_compaction_interval; /* usec */
         char *storage_backend;

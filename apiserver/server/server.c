@@ -58,6 +58,12 @@ static int check_flow(void *arg, struct kc_error *err)
         return kc_error_set(err, EAGAIN, "not finished");
 }
 
+static int check_kms(void *arg, struct kc_error *err)
+{
+        struct kc_apiserver *s = arg;
+        return kc_store_with_transforms(s->store, kc_encryption_check, err);
+}
+
 static void add_checks(struct kc_apiserver *s)
 {
         s->health = kc_health_new();
@@ -68,6 +74,8 @@ static void add_checks(struct kc_apiserver *s)
         if (s->flow)
                 kc_health_add(
                     s->health, "poststarthook/priority-and-fairness-config-consumer", KC_HEALTH_ALL, check_flow, s);
+        if (!kc_str_empty(s->o->encryption_config))
+                kc_health_add(s->health, "kms-providers", KC_HEALTH_ALL, check_kms, s);
         size_t n = 0;
         while (kc_bootstrap_hooks[n])
                 n++;
@@ -95,6 +103,23 @@ static int make_loops(struct kc_apiserver *s, struct kc_error *err)
         return kc_loop_new("store", &s->store_loop, err);
 }
 
+/* Puts encryption in front of the store. */
+static int make_encryption(struct kc_apiserver *s, struct kc_error *err)
+{
+        const struct kc_apiserver_options *o = s->o;
+        struct kc_transforms *t;
+        if (kc_str_empty(o->encryption_config))
+                return 0;
+        int r = kc_encryption_load(o->encryption_config, o->etcd_prefix, &t, err);
+        if (r < 0)
+                return r;
+        s->store = kc_store_transformed_new(s->store, t);
+        if (!o->encryption_reload)
+                return 0;
+        return kc_encryption_reload_new(
+            s->loops[0], o->encryption_config, o->etcd_prefix, s->store, &s->encryption_reload, err);
+}
+
 static int make_storage(struct kc_apiserver *s, struct kc_error *err)
 {
         const struct kc_apiserver_options *o = s->o;
@@ -103,6 +128,9 @@ static int make_storage(struct kc_apiserver *s, struct kc_error *err)
         bool secure = o->etcd_cafile || o->etcd_certfile;
         const struct kc_store_etcd_opts eo = {.endpoints = o->etcd_servers, .tls = secure ? &tls : NULL};
         int r = kc_store_etcd_new(s->store_loop, &eo, &s->store, err);
+        if (r < 0)
+                return r;
+        r = make_encryption(s, err);
         if (r < 0)
                 return r;
         s->cache = kc_cache_new(&(struct kc_cache_opts){.store = s->store, .prefix = o->etcd_prefix});
@@ -447,6 +475,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
         if (!s)
                 return;
         kc_timer_free(s->shutdown_timer);
+        kc_encryption_reload_free(s->encryption_reload);
         stop_threads(s);
         end_tunnels(s);
         kc_http_server_free(s->http);

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "bootstrap/bootstrap.h"
 #include "daemon/health.h"
+#include "encryption/encryption.h"
 #include "event/worker.h"
 #include "flowcontrol/flowcontrol.h"
 #include "http/server.h"
@@ -41,6 +42,7 @@ struct kc_apiserver {
         struct kc_loop *store_loop;
         bool store_loop_started;
         struct kc_store *store;
+        struct kc_encryption_reload *encryption_reload; /* NULL: none */
         struct kc_cache *cache;
         struct kc_compactor *compactor;
         struct kc_resources *resources;
