@@ -59,6 +59,7 @@ void kc_cache_stop(struct kc_cache *c)
         atomic_store(&c->stopping, true);
         kc_loop_call(c->loop, stop_on_loop, c);
         pthread_mutex_lock(&c->lock);
+        pthread_cond_broadcast(&c->changed); /* for kc_cache_wait_ready */
         while (atomic_load(&c->outstanding) > 0)
                 pthread_cond_wait(&c->changed, &c->lock);
         pthread_mutex_unlock(&c->lock);
@@ -124,10 +125,12 @@ int kc_cache_wait_ready(struct kc_cache *c, int timeout_ms, struct kc_error *err
         }
         int r = 0;
         pthread_mutex_lock(&c->lock);
-        while (!atomic_load(&c->ready) && r == 0)
+        while (!atomic_load(&c->ready) && !atomic_load(&c->stopping) && r == 0)
                 r = pthread_cond_timedwait(&c->changed, &c->lock, &until);
         bool ready = atomic_load(&c->ready);
         pthread_mutex_unlock(&c->lock);
+        if (!ready && atomic_load(&c->stopping))
+                return kc_error_set(err, ECANCELED, "the watch cache has been stopped");
         return ready ? 0 : kc_error_set(err, ETIMEDOUT, "timed out waiting for the watch cache to be loaded");
 }
 

@@ -65,7 +65,7 @@ KC_DEFINE_CLEANUP(struct kc_cache *, kc_cache_free)
 
 /* Everything is loaded and the cache follows the store (or did until a moment ago). Any thread, cheap: for /readyz. */
 bool kc_cache_ready(const struct kc_cache *c);
-/* Blocks until ready. -ETIMEDOUT. */
+/* Blocks until ready. -ETIMEDOUT; -ECANCELED after kc_cache_stop. */
 int kc_cache_wait_ready(struct kc_cache *c, int timeout_ms, struct kc_error *err);
 /* The revision that the cache has seen. Any thread. */
 int64_t kc_cache_revision(const struct kc_cache *c);

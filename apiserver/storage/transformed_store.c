@@ -50,9 +50,10 @@ static int op_get(struct kc_store *store, const char *key, int64_t revision, str
 {
         struct transformed_store *s = of(store);
         int r = s->inner->ops->get(s->inner, key, revision, ret, ret_revision, err);
-        if (r == 0)
-                r = decode(s, key, &ret->value, NULL, err);
-        if (r < 0 && r != -ENOENT)
+        if (r < 0)
+                return r;
+        r = decode(s, key, &ret->value, NULL, err);
+        if (r < 0)
                 kc_store_kv_done(ret);
         return r;
 }

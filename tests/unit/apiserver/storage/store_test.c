@@ -12,6 +12,7 @@
 #include "etcd_fixture.h"
 #include "storage/compactor.h"
 #include "storage/store.h"
+#include "storage/transform.h"
 
 struct fixture {
         const char *kind;
@@ -19,6 +20,50 @@ struct fixture {
         struct kc_loop *loop;
         struct kc_store *store;
 };
+
+/* Stores values with every bit turned, behind a mark. */
+static struct kc_bytes *turned(const char *from, size_t len, const char *mark)
+{
+        struct kc_buf b = KC_BUF_INIT;
+        kc_buf_adds(&b, mark);
+        for (size_t i = 0; i < len; i++)
+                kc_buf_addc(&b, (char)~from[i]);
+        return kc_bytes_from_buf(&b);
+}
+
+static int turn_in(struct kc_transforms *t, const char *key, const void *value, size_t len, struct kc_bytes **ret,
+    struct kc_error *err)
+{
+        (void)t;
+        (void)key;
+        (void)err;
+        *ret = turned(value, len, "~");
+        return 0;
+}
+
+static int turn_out(struct kc_transforms *t, const char *key, const void *value, size_t len, struct kc_bytes **ret,
+    bool *ret_stale, struct kc_error *err)
+{
+        (void)t;
+        if (len == 0 || *(const char *)value != '~')
+                return kc_error_set(err, EBADMSG, "%s: no mark", key);
+        *ret = turned((const char *)value + 1, len - 1, "");
+        *ret_stale = false;
+        return 0;
+}
+
+static void turn_free(struct kc_transforms *t)
+{
+        kc_free(t);
+}
+
+static struct kc_transforms *turn_new(void)
+{
+        static const struct kc_transforms_ops ops = {turn_in, turn_out, turn_free};
+        struct kc_transforms *t = KC_NEW(struct kc_transforms);
+        t->ops = &ops;
+        return t;
+}
 
 static void open_store(struct fixture *f)
 {
@@ -30,6 +75,8 @@ static void open_store(struct fixture *f)
         } else {
                 f->store = kc_store_mem_new(f->loop);
         }
+        if (strcmp(f->kind, "turned") == 0)
+                f->store = kc_store_transformed_new(f->store, turn_new());
         assert_int_equal(kc_loop_start_thread(f->loop, NULL), 0);
 }
 
@@ -63,6 +110,15 @@ static int setup_mem(void **state)
 {
         struct fixture *f = KC_NEW(struct fixture);
         f->kind = "mem";
+        open_store(f);
+        *state = f;
+        return 0;
+}
+
+static int setup_turned(void **state)
+{
+        struct fixture *f = KC_NEW(struct fixture);
+        f->kind = "turned";
         open_store(f);
         *state = f;
         return 0;
@@ -592,8 +648,8 @@ static int stop_etcd(void **state)
         return 0;
 }
 
-#define BOTH(test)                                                                                                     \
-        {"mem: " #test, test, setup_mem, teardown, NULL},                                                              \
+#define ALL(test)                                                                                                      \
+        {"mem: " #test, test, setup_mem, teardown, NULL}, {"turned: " #test, test, setup_turned, teardown, NULL},      \
         {                                                                                                              \
                 "etcd: " #test, test, setup_etcd, teardown, NULL                                                       \
         }
@@ -601,24 +657,24 @@ static int stop_etcd(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            BOTH(create_then_get),
-            BOTH(create_of_existing_tells_what_is_there),
-            BOTH(update_needs_the_revision),
-            BOTH(delete_needs_the_revision),
-            BOTH(put_is_unconditional),
-            BOTH(old_revisions_can_be_read),
-            BOTH(values_are_bytes),
-            BOTH(too_large_values_are_refused),
-            BOTH(list_pages_of_one_revision),
-            BOTH(list_keys_and_counts),
-            BOTH(revision_follows_writes),
-            BOTH(compacted_revisions_are_gone),
-            BOTH(status_tells_the_version),
-            BOTH(watch_replays_and_follows),
-            BOTH(watch_from_a_compacted_revision_ends),
-            BOTH(cancelled_watches_are_silent),
-            BOTH(keys_with_a_ttl_go_away),
-            BOTH(racing_updates_lose_nothing),
+            ALL(create_then_get),
+            ALL(create_of_existing_tells_what_is_there),
+            ALL(update_needs_the_revision),
+            ALL(delete_needs_the_revision),
+            ALL(put_is_unconditional),
+            ALL(old_revisions_can_be_read),
+            ALL(values_are_bytes),
+            ALL(too_large_values_are_refused),
+            ALL(list_pages_of_one_revision),
+            ALL(list_keys_and_counts),
+            ALL(revision_follows_writes),
+            ALL(compacted_revisions_are_gone),
+            ALL(status_tells_the_version),
+            ALL(watch_replays_and_follows),
+            ALL(watch_from_a_compacted_revision_ends),
+            ALL(cancelled_watches_are_silent),
+            ALL(keys_with_a_ttl_go_away),
+            ALL(racing_updates_lose_nothing),
             {"etcd: events_share_leases", events_share_leases, setup_etcd, teardown, NULL},
             cmocka_unit_test(lost_etcd_is_told_and_comes_back),
             cmocka_unit_test(silent_etcd_times_out),

@@ -1,0 +1,81 @@
+#!/bin/bash
+# Encryption at rest with a real etcd: what lies there, key rotation, a new configuration without a restart, a lost key.
+. "$(dirname "$0")/lib.sh"
+
+raw() { # raw <key>: the value as it lies in etcd
+    ETCDCTL_API=3 etcdctl --endpoints="http://127.0.0.1:$ETCD_PORT" get --print-value-only "/registry/$1"
+}
+
+# config <resources...>: the file, replaced as editors and mounts do it
+config() {
+    printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: [%s]\n' "$1" >"$WORK/enc.new"
+    mv "$WORK/enc.new" "$WORK/enc.yaml"
+}
+key() { printf '{name: %s, secret: %s}' "$1" "$(printf '%s' "$2" | base64 -w0)"; }
+A=$(key a 0123456789abcdef0123456789abcdef) B=$(key b fedcba9876543210fedcba9876543210)
+
+make_pki
+start_etcd
+config '{resources: [secrets], providers: [{identity: {}}]}'
+start_apiserver --encryption-provider-config="$WORK/enc.yaml" --encryption-provider-config-automatic-reload
+kubeconfig admin admin-token
+export KUBECONFIG=$WORK/admin.kubeconfig
+wait_ready
+
+kubectl create secret generic old --from-literal=password=hunter2 >/dev/null
+has "without encryption" '"password":"aHVudGVyMg=="' "$(raw secrets/default/old)"
+
+reloads() { [ "$(grep -c 'Reloaded the encryption configuration' "$WORK/apiserver.log")" = "$1" ]; }
+config "{resources: [secrets, configmaps], providers: [{aescbc: {keys: [$A]}}, {identity: {}}]}"
+eventually 10 reloads 1 || fail "the new configuration is not taken"
+kubectl create secret generic new --from-literal=password=hunter2 >/dev/null
+kubectl create configmap c --from-literal=a=b >/dev/null
+has "a new secret" k8s:enc:aescbc:v1:a: "$(raw secrets/default/new | tr -d '\0')"
+is "nothing of it can be read" 0 "$(raw secrets/default/new | grep -ac aHVudGVyMg)"
+has "a config map" k8s:enc:aescbc:v1:a: "$(raw configmaps/default/c | tr -d '\0')"
+has "what is old stays" '"password":"aHVudGVyMg=="' "$(raw secrets/default/old)"
+is "all of it is read" "hunter2 hunter2" "$(kubectl get secrets -o json | jq -r '[.items[].data.password | @base64d] | join(" ")')"
+
+# The way of the documentation: every object is replaced by itself.
+version() { kubectl get secret "$1" -o jsonpath='{.metadata.resourceVersion}'; }
+before=$(version old)
+kubectl get secrets -o json | kubectl replace -f - >/dev/null
+has "a secret that was replaced by itself" k8s:enc:aescbc:v1:a: "$(raw secrets/default/old | tr -d '\0')"
+[ "$(version old)" != "$before" ] || fail "it was not written"
+before=$(version old)
+kubectl get secrets -o json | kubectl replace -f - >/dev/null
+is "once is enough" "$before" "$(version old)"
+
+config "{resources: [secrets, configmaps], providers: [{secretbox: {keys: [$B]}}, {aescbc: {keys: [$A]}}]}"
+eventually 10 reloads 2 || fail "the new key is not taken"
+kubectl get secrets -o json | kubectl replace -f - >/dev/null
+has "a rotated key" k8s:enc:secretbox:v1:b: "$(raw secrets/default/old | tr -d '\0')"
+
+# A file that is none changes nothing; neither is a secret told.
+config "{resources: [secrets], providers: [{aescbc: {keys: [{name: a, secret: aHVudGVyMg==}]}}]}"
+eventually 10 grep -q 'Cannot reload the encryption configuration' "$WORK/apiserver.log"
+is "secrets in the log" 0 "$(grep -c aHVudGVyMg "$WORK/apiserver.log")"
+is "the former configuration stays" hunter2 "$(kubectl get secret old -o jsonpath='{.data.password}' | base64 -d)"
+
+# Watches see through it, too.
+kubectl get secrets -w -o jsonpath='{.metadata.name}={.data.password}{"\n"}' >"$WORK/watched" 2>&1 &
+PIDS+=($!)
+eventually 10 grep -q '^old=' "$WORK/watched"
+kubectl create secret generic watched --from-literal=password=x >/dev/null
+eventually 10 grep -q '^watched=eA==' "$WORK/watched" || fail "the watch misses a secret"
+
+stop_apiserver
+config "{resources: [secrets, configmaps], providers: [{secretbox: {keys: [$B]}}, {aescbc: {keys: [$A]}}]}"
+start_apiserver --encryption-provider-config="$WORK/enc.yaml"
+wait_ready
+is "after a restart" hunter2 "$(kubectl get secret old -o jsonpath='{.data.password}' | base64 -d)"
+stop_apiserver
+
+# A lost key: the server says so and does not pretend that there are no secrets.
+config "{resources: [secrets, configmaps], providers: [{secretbox: {keys: [$(key b 00000000000000000000000000000000)]}}]}"
+start_apiserver --encryption-provider-config="$WORK/enc.yaml"
+says() { grep -q 'unable to transform key' "$WORK/apiserver.log"; }
+eventually 20 says || fail "a lost key is not told"
+[ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' \
+    "https://127.0.0.1:$API_PORT/readyz")" != 200 ] || fail "ready without its secrets"
+stop_apiserver
