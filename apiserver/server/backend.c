@@ -1,7 +1,10 @@
 /* Addresses of backends. Worker threads. */
 #include "server/backend.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "api/object.h"
 #include "base/ip.h"
@@ -14,19 +17,16 @@ void backend_done(struct backend *b)
 {
         kc_free(b->host);
         kc_free(b->address);
-        kc_free(b->addresses);
+        kc_free(b->checked);
         *b = (struct backend){0};
 }
 
-static int resolve(const char *host, int port, struct backend *ret, struct kc_error *err)
+static void set_host(struct backend *b, const char *host, int port)
 {
         bool v6 = strchr(host, ':') != NULL;
-        int r = kc_wire_resolve(host, port, &ret->addresses, &ret->n_addresses, err);
-        if (r < 0)
-                return r;
-        ret->host = kc_strdup(host);
-        ret->address = kc_asprintf("%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
-        return 0;
+        b->host = kc_strdup(host);
+        b->port = port;
+        b->address = kc_asprintf("%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 /* The node's address of the most preferred type that it has. */
@@ -54,32 +54,20 @@ int backend_of_kubelet(struct api_req *q, const char *node_name, struct backend 
         int64_t port = kc_json_int_at(n, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
         if (port <= 0 || port > 65535)
                 port = KUBELET_PORT;
-        r = resolve(address, (int)port, ret, err);
-        if (r < 0)
-                return kc_error_wrap(err, "error dialing backend");
+        set_host(ret, address, (int)port);
         ret->tls = q->server->kubelet_tls;
         return 0;
 }
 
-int backend_of_host(
-    struct api_req *q, const char *scheme, const char *host, int port, struct backend *ret, struct kc_error *err)
+void backend_of_host(struct api_req *q, const char *scheme, const char *host, int port, struct backend *ret)
 {
         bool tls = kc_streq(scheme, "https");
-        int r = resolve(host, port > 0 ? port : tls ? 443 : 80, ret, err);
-        if (r < 0)
-                return kc_error_set_api(err, 503, KC_REASON_SERVICE_UNAVAILABLE, "error trying to reach service: %s",
-                    kc_error_message(err));
+        set_host(ret, host, port > 0 ? port : tls ? 443 : 80);
         ret->tls = tls ? q->server->proxy_tls : NULL;
-        return 0;
 }
 
-static bool is_proxyable(const struct sockaddr_storage *a)
+static bool is_proxyable(struct kc_ip ip)
 {
-        struct kc_ip ip = {.family = a->ss_family};
-        if (a->ss_family == AF_INET6)
-                memcpy(ip.b, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
-        else
-                memcpy(ip.b, &((const struct sockaddr_in *)a)->sin_addr, 4);
         bool broadcast = ip.family == AF_INET && memcmp(ip.b, "\xff\xff\xff\xff", 4) == 0;
         /* An IPv4 address in IPv6's clothes is judged as what it is. */
         static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -91,22 +79,49 @@ static bool is_proxyable(const struct sockaddr_storage *a)
                !kc_ip_is_multicast(&ip);
 }
 
-int backend_check_proxyable(const struct backend *b, struct kc_error *err)
+static struct kc_ip ip_of(const struct sockaddr *a)
 {
-        for (size_t i = 0; i < b->n_addresses; i++)
-                if (!is_proxyable(&b->addresses[i]))
-                        return kc_err_bad_request(err, "address not allowed");
-        return 0;
+        struct kc_ip ip = {.family = a->sa_family};
+        if (a->sa_family == AF_INET6)
+                memcpy(ip.b, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
+        else
+                memcpy(ip.b, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+        return ip;
 }
 
-struct kc_wire_opts backend_wire(const struct backend *b, struct api_req *q)
+int backend_check_proxyable(struct backend *b, struct kc_error *err)
 {
-        return (struct kc_wire_opts){.loop = kc_http_req_loop(q->http),
-            .addresses = b->addresses,
-            .n_addresses = b->n_addresses,
-            .tls = b->tls,
-            .tls_name = b->host,
-            .open_timeout = b->tls && b->tls == q->server->kubelet_tls ? q->server->o->kubelet_timeout : 0};
+        const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+        struct addrinfo *list = NULL;
+        struct kc_ip ip;
+        char text[KC_IP_LEN];
+        bool ok = true;
+        if (kc_ip_parse(b->host, &ip) == 0) {
+                kc_str_set(&b->checked, b->host);
+                return is_proxyable(ip) ? 0 : kc_err_bad_request(err, "address not allowed");
+        }
+        int r = getaddrinfo(b->host, NULL, &hints, &list);
+        if (r != 0)
+                return kc_err_bad_request(
+                    err, "lookup %s: %s", b->host, r == EAI_NONAME ? "no such host" : gai_strerror(r));
+        for (const struct addrinfo *a = list; a; a = a->ai_next)
+                ok &= is_proxyable(ip_of(a->ai_addr));
+        ip = ip_of(list->ai_addr);
+        kc_str_set(&b->checked, kc_ip_format(&ip, text));
+        freeaddrinfo(list);
+        return ok ? 0 : kc_err_bad_request(err, "address not allowed");
+}
+
+void backend_fill(const struct backend *b, struct api_req *q, struct kc_exchange_opts *ret)
+{
+        ret->loop = kc_http_req_loop(q->http);
+        ret->dial = b->checked ? b->checked : b->host;
+        ret->port = b->port;
+        ret->tls = b->tls;
+        ret->tls_name = b->host;
+        ret->host = b->address;
+        if (b->tls && b->tls == q->server->kubelet_tls)
+                ret->open_timeout = q->server->o->kubelet_timeout;
 }
 
 /* --- Containers */

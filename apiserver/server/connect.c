@@ -222,18 +222,17 @@ static void begin(void *arg)
                 return;
         }
         c->headers = kc_tunnel_headers(q->http, c->mode);
-        const struct kc_tunnel_opts o = {
+        struct kc_tunnel_opts o = {
             .req = q->http,
             .mode = c->mode,
             .streams = c->streams,
-            .backend = {.wire = backend_wire(&c->backend, q),
-                .method = c->mode == KC_TUNNEL_REMOTE_COMMAND ? "POST" : kc_http_req_method(q->http),
+            .backend = {.method = c->mode == KC_TUNNEL_REMOTE_COMMAND ? "POST" : kc_http_req_method(q->http),
                 .target = c->target,
-                .host = c->backend.address,
                 .headers = c->headers},
             .cbs = &cbs,
             .arg = c,
         };
+        backend_fill(&c->backend, q, &o.backend);
         c->tunnel = kc_tunnel_new(&o);
         kc_list_push_back(server_tunnels(q), &c->node);
         q->on_closed = on_closed;

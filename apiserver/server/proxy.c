@@ -66,8 +66,8 @@ static int find_pod(struct api_req *q, const struct target_name *t, struct backe
                 return unknown_port(t->port, err);
         if (kc_str_empty(ip))
                 return kc_err_bad_request(err, "address not allowed");
-        r = backend_of_host(q, t->scheme, ip, *t->port ? port_number(t->port) : default_port(pod), ret, err);
-        return r < 0 ? r : backend_check_proxyable(ret, err);
+        backend_of_host(q, t->scheme, ip, *t->port ? port_number(t->port) : default_port(pod), ret);
+        return backend_check_proxyable(ret, err);
 }
 
 static int find_node(struct api_req *q, const struct target_name *t, struct backend *ret, struct kc_error *err)
@@ -78,16 +78,16 @@ static int find_node(struct api_req *q, const struct target_name *t, struct back
                 r = backend_check_proxyable(&kubelet, err);
         if (r < 0)
                 return r;
-        const char *kubelet_port = strrchr(kubelet.address, ':') + 1;
-        if (!*t->port || strcmp(t->port, kubelet_port) == 0) {
+        if (!*t->port || port_number(t->port) == kubelet.port) {
                 *ret = kubelet;
                 kubelet = (struct backend){0};
                 return 0;
         }
         if (!port_number(t->port))
                 return unknown_port(t->port, err);
-        r = backend_of_host(q, t->scheme, kubelet.host, port_number(t->port), ret, err);
-        return r < 0 ? r : backend_check_proxyable(ret, err);
+        backend_of_host(q, t->scheme, kubelet.host, port_number(t->port), ret);
+        ret->checked = KC_TAKE(kubelet.checked);
+        return 0;
 }
 
 /* --- Services: a ready endpoint that is a pod and still has that address */
@@ -172,8 +172,8 @@ static int find_service(struct api_req *q, const struct target_name *t, struct b
                 return kc_error_set_api(
                     err, 503, KC_REASON_SERVICE_UNAVAILABLE, "no endpoints available for service \"%s\"", q->info.name);
         const struct endpoint *e = &list[kc_rand_below(n)];
-        r = backend_of_host(q, t->scheme, e->ip, e->port, ret, err);
-        return r < 0 ? r : backend_check_proxyable(ret, err);
+        backend_of_host(q, t->scheme, e->ip, e->port, ret);
+        return backend_check_proxyable(ret, err);
 }
 
 static const struct {

@@ -147,16 +147,15 @@ static void begin(void *arg)
                 relay_free(r);
                 return;
         }
-        const struct kc_exchange_opts o = {.wire = backend_wire(&r->backend, q),
-            .method = r->method,
+        struct kc_exchange_opts o = {.method = r->method,
             .target = r->target,
-            .host = r->backend.address,
             .headers = r->request_headers,
             .body = r->request_body,
             .cbs = &exchange_cbs,
             .arg = r};
         /* Dialing has its own limit; how long an answer takes is the backend's affair, as upstream. */
         api_req_unlimit_time(q);
+        backend_fill(&r->backend, q, &o);
         r->x = kc_exchange_new(&o);
         q->on_closed = on_closed;
         q->on_closed_arg = r;

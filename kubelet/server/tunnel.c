@@ -34,9 +34,8 @@ struct tunnel {
         struct kc_ks_stream base;
         struct kc_kubelet_server *s;
         struct kc_http_req *req;
-        char *host, *path;
-        struct sockaddr_storage *addresses;
-        size_t n_addresses;
+        char *address, *host, *path; /* "127.0.0.1:4711", "127.0.0.1", "/exec/abc" */
+        int port;
         enum kc_tunnel_mode mode;
         struct kc_remote_streams streams;
         struct kc_tunnel *t;
@@ -46,9 +45,9 @@ static void tunnel_free(struct tunnel *t)
 {
         kc_http_req_unref(t->req);
         kc_ks_unref(t->s);
+        kc_free(t->address);
         kc_free(t->host);
         kc_free(t->path);
-        kc_free(t->addresses);
         kc_free(t);
 }
 
@@ -127,10 +126,12 @@ static void begin(void *arg)
             .req = t->req,
             .mode = t->mode,
             .streams = t->streams,
-            .backend = {.wire = {.loop = t->s->o.loop, .addresses = t->addresses, .n_addresses = t->n_addresses},
+            .backend = {.loop = t->s->o.loop,
+                .dial = t->host,
+                .port = t->port,
                 .method = t->mode == KC_TUNNEL_RAW ? kc_http_req_method(t->req) : "POST",
                 .target = t->path,
-                .host = t->host,
+                .host = t->address,
                 .headers = headers},
             .idle_timeout = t->s->o.streaming_idle_timeout,
             .cbs = &cbs,
@@ -153,12 +154,14 @@ static bool split_url(const char *url, struct tunnel *t)
         if (!colon)
                 return false;
         bool bracket = *at == '[' && colon[-1] == ']';
-        KC_CLEANUP(kc_freep) char *host = kc_strndup(at + bracket, (size_t)(colon - at) - 2 * bracket);
+        t->host = kc_strndup(at + bracket, (size_t)(colon - at) - 2 * bracket);
         KC_CLEANUP(kc_freep) char *number = kc_strndup(colon + 1, (size_t)(slash - colon) - 1);
-        t->host = kc_strndup(at, (size_t)(slash - at));
+        t->address = kc_strndup(at, (size_t)(slash - at));
         t->path = kc_strdup(slash);
-        return kc_str_to_i64(number, &port) == 0 && port > 0 && port <= 65535 &&
-               kc_wire_resolve(host, (int)port, &t->addresses, &t->n_addresses, NULL) == 0;
+        if (kc_str_to_i64(number, &port) < 0 || port < 1 || port > 65535)
+                return false;
+        t->port = (int)port;
+        return true;
 }
 
 static void start(struct kc_ks_request *r, const struct session *x, const char *url)

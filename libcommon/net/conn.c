@@ -39,7 +39,7 @@ struct kc_conn {
         struct kc_tls_client *tls, *tls_proxy;
         const struct kc_proxy *proxy;
         enum kc_tls_alpn alpn;
-        char *host, *port, *target; /* the target is for messages: "tcp host:port" */
+        char *host, *tls_name, *port, *target; /* the target is for messages: "tcp host:port" */
         enum state state;
         struct kc_dial *dial;
         int fd;
@@ -62,6 +62,7 @@ static void unref(struct kc_conn *c)
         if (--c->refs > 0)
                 return;
         kc_free(c->host);
+        kc_free(c->tls_name);
         kc_free(c->port);
         kc_free(c->target);
         kc_free(c);
@@ -468,7 +469,7 @@ static int next_step(struct kc_conn *c, struct kc_error *err)
         }
         if (c->state <= CONN_PROXY && c->tls) {
                 c->state = CONN_TLS;
-                return add_tls(c, c->tls, c->host, c->alpn) ? 0 : out_of_memory(err);
+                return add_tls(c, c->tls, c->tls_name ? c->tls_name : c->host, c->alpn) ? 0 : out_of_memory(err);
         }
         c->state = CONN_OPEN;
         return 0;
@@ -549,6 +550,7 @@ struct kc_conn *kc_conn_new(struct kc_loop *l, const struct kc_conn_opts *o, con
         c->proxy = o->unix_path ? NULL : o->proxy;
         c->alpn = o->alpn;
         c->host = kc_strdup(o->host);
+        c->tls_name = kc_strdup(o->tls_name);
         c->port = kc_strdup(o->port);
         c->fd = -1;
         const char *host = c->proxy ? c->proxy->host : o->host, *port = c->proxy ? c->proxy->port : o->port;

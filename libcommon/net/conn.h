@@ -13,6 +13,7 @@ struct kc_conn_opts {
         const char *unix_path;           /* or: */
         const char *host, *port;         /* name or address without brackets, number */
         struct kc_tls_client *tls;       /* NULL: plain. Must live as long as the connection is not open */
+        const char *tls_name;            /* whom the peer has to be; NULL: host */
         enum kc_tls_alpn alpn;           /* what to offer */
         const struct kc_proxy *proxy;    /* NULL: none; must live as long */
         struct kc_tls_client *tls_proxy; /* for an https:// proxy; must live as long */

@@ -1,27 +1,32 @@
-/* HTTP/1.1 towards backends, by http-parser on a wire. On the loop. */
+/* HTTP/1.1 towards backends, by http-parser on a connection of net/conn.h. On the loop. */
 #include "stream/exchange.h"
 
 #include <errno.h>
 #include <http_parser.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/conn.h"
 
 enum { EXCHANGE_HEAD_MAX = 256 * 1024, EXCHANGE_HEADERS_MAX = 512 };
+#define OPEN_TIMEOUT (30 * KC_SEC)
 
 struct kc_exchange {
         struct kc_loop *loop;
         const struct kc_exchange_cbs *cbs;
         void *arg;
-        struct kc_wire *wire;
+        struct kc_conn *conn;
+        struct kc_buf request; /* until it is connected */
         struct kc_timer *timer;
         http_parser parser;
         struct kc_buf name, value; /* of the header that is being read */
         bool in_value;
         size_t head_bytes;
         char **headers;
+        struct kc_bytes *request_body;
         bool head_request, answered, raw, done, freed, trailers;
 };
 
@@ -31,7 +36,7 @@ static void finish(struct kc_exchange *x, const struct kc_error *err)
                 return;
         x->done = true;
         kc_timer_free(KC_TAKE(x->timer));
-        kc_wire_free(KC_TAKE(x->wire));
+        kc_conn_free(KC_TAKE(x->conn));
         x->cbs->on_done(x, err, x->arg);
 }
 
@@ -125,18 +130,23 @@ static const http_parser_settings settings = {
     .on_message_complete = on_message,
 };
 
-/* --- The wire's callbacks */
+/* --- The connection's callbacks */
 
-static void on_wire_open(struct kc_wire *w, void *arg)
-{
-        (void)w; /* the request is queued already */
-        (void)arg;
-}
-
-static void on_wire_data(struct kc_wire *w, const char *data, size_t len, void *arg)
+static void on_conn_open(struct kc_conn *c, bool h2, void *arg)
 {
         struct kc_exchange *x = arg;
-        (void)w; /* x's */
+        (void)h2; /* not offered */
+        kc_outq_copy(kc_conn_out(c), x->request.data, x->request.len);
+        if (x->request_body)
+                kc_outq_ref(kc_conn_out(c), x->request_body, 0, kc_bytes_len(x->request_body));
+        kc_buf_done(&x->request);
+        kc_conn_flush_soon(c);
+}
+
+static void on_conn_input(struct kc_conn *c, const char *data, size_t len, void *arg)
+{
+        struct kc_exchange *x = arg;
+        (void)c; /* x's */
         if (x->raw) {
                 x->cbs->on_data(x, data, len, x->arg);
                 return;
@@ -155,18 +165,18 @@ static void on_wire_data(struct kc_wire *w, const char *data, size_t len, void *
         }
 }
 
-static void on_wire_drain(struct kc_wire *w, void *arg)
+static void on_conn_flushed(struct kc_conn *c, void *arg)
 {
         struct kc_exchange *x = arg;
-        (void)w; /* x's */
+        (void)c; /* x's */
         if (x->cbs->on_drain && x->raw)
                 x->cbs->on_drain(x, x->arg);
 }
 
-static void on_wire_close(struct kc_wire *w, const struct kc_error *err, void *arg)
+static void on_conn_close(struct kc_conn *c, const struct kc_error *err, void *arg)
 {
         struct kc_exchange *x = arg;
-        (void)w; /* x's */
+        (void)c; /* x's */
         if (err || x->raw) {
                 finish(x, err);
                 return;
@@ -177,7 +187,8 @@ static void on_wire_close(struct kc_wire *w, const struct kc_error *err, void *a
                 fail(x, ECONNRESET, x->answered ? "unexpected EOF" : "EOF");
 }
 
-static const struct kc_wire_cbs wire_cbs = {on_wire_open, on_wire_data, on_wire_drain, on_wire_close};
+static const struct kc_conn_cbs conn_cbs = {
+    .on_open = on_conn_open, .on_input = on_conn_input, .on_flushed = on_conn_flushed, .on_close = on_conn_close};
 
 static void on_timeout(void *arg)
 {
@@ -194,60 +205,65 @@ static bool has_header(char *const *headers, const char *name)
         return false;
 }
 
-static void write_request(struct kc_exchange *x, const struct kc_exchange_opts *o)
+static void make_request(struct kc_exchange *x, const struct kc_exchange_opts *o)
 {
-        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
-        kc_buf_addf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", o->method, o->target, o->host);
+        struct kc_buf *b = &x->request;
+        kc_buf_addf(b, "%s %s HTTP/1.1\r\nHost: %s\r\n", o->method, o->target, o->host);
         for (size_t i = 0; o->headers && o->headers[i] && o->headers[i + 1]; i += 2)
-                kc_buf_addf(&b, "%s: %s\r\n", o->headers[i], o->headers[i + 1]);
+                kc_buf_addf(b, "%s: %s\r\n", o->headers[i], o->headers[i + 1]);
         if (!has_header(o->headers, "Connection"))
-                kc_buf_adds(&b, "Connection: close\r\n");
+                kc_buf_adds(b, "Connection: close\r\n");
         bool may_have_none = kc_streq(o->method, "GET") || kc_streq(o->method, "HEAD");
         if (o->body && kc_bytes_len(o->body) > 0)
-                kc_buf_addf(&b, "Content-Length: %zu\r\n", kc_bytes_len(o->body));
+                kc_buf_addf(b, "Content-Length: %zu\r\n", kc_bytes_len(o->body));
         else if (!may_have_none)
-                kc_buf_adds(&b, "Content-Length: 0\r\n");
-        kc_buf_adds(&b, "\r\n");
-        kc_wire_write(x->wire, b.data, b.len);
-        if (o->body)
-                kc_wire_write(x->wire, kc_bytes_data(o->body), kc_bytes_len(o->body));
+                kc_buf_adds(b, "Content-Length: 0\r\n");
+        kc_buf_adds(b, "\r\n");
+        x->request_body = o->body && kc_bytes_len(o->body) > 0 ? kc_bytes_ref(o->body) : NULL;
 }
 
 struct kc_exchange *kc_exchange_new(const struct kc_exchange_opts *o)
 {
         struct kc_exchange *x = KC_NEW(struct kc_exchange);
-        struct kc_wire_opts wire = o->wire;
-        wire.cbs = &wire_cbs;
-        wire.arg = x;
-        x->loop = wire.loop;
+        char port[12];
+        snprintf(port, sizeof(port), "%d", o->port);
+        const struct kc_conn_opts conn = {.host = o->dial,
+            .port = port,
+            .tls = o->tls,
+            .tls_name = o->tls_name,
+            .alpn = KC_TLS_ALPN_H1,
+            .timeout_usec = o->open_timeout > 0 ? o->open_timeout : OPEN_TIMEOUT};
+        x->loop = o->loop;
         x->cbs = o->cbs;
         x->arg = o->arg;
         x->head_request = kc_streq(o->method, "HEAD");
         http_parser_init(&x->parser, HTTP_RESPONSE);
         x->parser.data = x;
-        x->wire = kc_wire_new(&wire);
+        make_request(x, o);
+        x->conn = kc_conn_new(x->loop, &conn, &conn_cbs, x);
         x->timer = kc_timer_new(x->loop, on_timeout, x);
         if (o->answer_timeout > 0)
                 kc_timer_arm(x->timer, o->answer_timeout);
-        write_request(x, o);
         return x;
 }
 
 void kc_exchange_write(struct kc_exchange *x, const void *data, size_t len)
 {
-        if (x->wire)
-                kc_wire_write(x->wire, data, len);
+        if (!x->conn || len == 0)
+                return;
+        kc_outq_copy(kc_conn_out(x->conn), data, len);
+        kc_conn_flush_soon(x->conn);
 }
 
 size_t kc_exchange_queued(const struct kc_exchange *x)
 {
-        return x->wire ? kc_wire_queued(x->wire) : 0;
+        return x->conn ? kc_conn_out(x->conn)->bytes : 0;
 }
 
 void kc_exchange_pause(struct kc_exchange *x, bool paused)
 {
-        if (x->wire)
-                kc_wire_pause(x->wire, paused);
+        if (x->conn)
+                kc_conn_pause(x->conn, paused);
 }
 
 const char *kc_exchange_header(const struct kc_exchange *x, const char *name)
@@ -263,6 +279,8 @@ static void destroy(void *arg)
         struct kc_exchange *x = arg;
         kc_buf_done(&x->name);
         kc_buf_done(&x->value);
+        kc_buf_done(&x->request);
+        kc_bytes_unref(x->request_body);
         kc_strv_free(x->headers);
         kc_free(x);
 }
@@ -274,6 +292,6 @@ void kc_exchange_free(struct kc_exchange *x)
         x->freed = true;
         x->done = true;
         kc_timer_free(KC_TAKE(x->timer));
-        kc_wire_free(KC_TAKE(x->wire));
+        kc_conn_free(KC_TAKE(x->conn));
         kc_loop_defer(x->loop, destroy, x);
 }

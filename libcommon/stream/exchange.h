@@ -2,12 +2,13 @@
  * bytes of the protocol that was agreed on. A connection is never used again, so nothing of one user's request can be
  * seen by another's (CVE-2018-1002105), and redirects are answers like others. On one loop.
  *
- *   wire --> http-parser --> on_headers, on_data ..., on_done
+ *   kc_conn --> http-parser --> on_headers, on_data ..., on_done
  *                       `--> 101: on_headers, then on_data has raw bytes */
 #pragma once
 
 #include "base/buf.h"
-#include "stream/wire.h"
+#include "event/loop.h"
+#include "tls/tls.h"
 
 struct kc_exchange;
 
@@ -23,7 +24,12 @@ struct kc_exchange_cbs {
 };
 
 struct kc_exchange_opts {
-        struct kc_wire_opts wire; /* loop, addresses, tls, open_timeout; cbs and arg are not used */
+        struct kc_loop *loop;
+        const char *dial; /* a name or an address (no brackets) */
+        int port;
+        struct kc_tls_client *tls; /* NULL: plain; has to outlive the exchange */
+        const char *tls_name;      /* whom the backend has to be; NULL: dial */
+        int64_t open_timeout;      /* usec, until it is connected; 0: 30 s, as upstream's dialer */
         const char *method;
         const char *target;     /* "/exec/a/b?command=c" */
         const char *host;       /* the Host header */

@@ -198,7 +198,7 @@ int kc_spdy_data(struct kc_spdy *s, uint32_t id, const void *data, size_t len, b
         int r = writable(s, id, &t);
         if (r < 0)
                 return r;
-        const char *at = data;
+        const char *at = data ? data : ""; /* nothing but a fin */
         do {
                 size_t n = KC_MIN(len, (size_t)DATA_PIECE);
                 spdy_put_u32(&s->out, id);

@@ -45,7 +45,7 @@ struct kc_tunnel_opts {
         struct kc_http_req *req; /* referenced */
         enum kc_tunnel_mode mode;
         struct kc_remote_streams streams; /* KC_TUNNEL_REMOTE_COMMAND */
-        struct kc_exchange_opts backend;  /* wire (loop: the request's), method, target, host, headers */
+        struct kc_exchange_opts backend;  /* all but cbs, arg and body; loop: the request's */
         int64_t idle_timeout;             /* usec without a byte in either direction, then both are closed; 0: none */
         const struct kc_tunnel_cbs *cbs;
         void *arg;
