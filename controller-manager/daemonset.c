@@ -12,136 +12,12 @@ enum { BURST = 250 };
 
 /* --- Events */
 
-static void enqueue(struct kc_daemonsets *c, const struct json_object *ds)
-{
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(ds);
-        kc_workqueue_add(kc_controller_queue(c->controller), key);
-}
-
-static void on_set_add(struct kc_object *o, bool initial, void *arg)
-{
-        (void)initial;
-        enqueue(arg, kc_object_json(o));
-}
-
-static void on_set_update(struct kc_object *old, struct kc_object *o, void *arg)
-{
-        struct kc_daemonsets *c = arg;
-        if (!kc_streq(kc_object_uid(old), kc_object_uid(o))) {
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(old));
-                kc_expectations_delete(c->expectations, key);
-        }
-        enqueue(c, kc_object_json(o));
-}
-
-static void on_set_delete(struct kc_object *o, void *arg)
-{
-        struct kc_daemonsets *c = arg;
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(o));
-        kc_expectations_delete(c->expectations, key);
-        enqueue(c, kc_object_json(o));
-}
-
-static struct kc_object *owner_of(struct kc_daemonsets *c, const struct json_object *child)
-{
-        const struct json_object *ref = kc_meta_controller_ref(child);
-        struct kc_object *ds;
-
-        if (!kc_streq(kc_json_str(ref, "kind"), "DaemonSet"))
-                return NULL;
-        ds = kc_informer_lookup(c->sets, kc_meta_namespace(child), kc_json_str(ref, "name"));
-        if (ds && kc_streq(kc_object_uid(ds), kc_json_str(ref, "uid")))
-                return ds;
-        kc_object_unref(ds);
-        return NULL;
-}
-
-static void enqueue_matching(struct kc_daemonsets *c, const struct json_object *pod)
-{
-        struct kc_objects sets = {0};
-
-        if (kc_json_n_keys(kc_meta_labels(pod)) == 0)
-                return;
-        kc_informer_list(c->sets, kc_meta_namespace(pod), NULL, &sets);
-        for (size_t i = 0; i < sets.n; i++) {
-                KC_CLEANUP(kc_selector_freep) struct kc_selector *sel = NULL;
-                const struct json_object *ds = kc_object_json(sets.v[i]);
-                if (kc_selector_from_label_selector(kc_json_at(ds, "spec.selector"), &sel, NULL) == 0 &&
-                    !kc_selector_is_everything(sel) && kc_selector_matches(sel, kc_meta_labels(pod)))
-                        enqueue(c, ds);
-        }
-        kc_objects_done(&sets);
-}
-
-static void pod_deleted(struct kc_daemonsets *c, const struct json_object *pod)
-{
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *ds = owner_of(c, pod);
-        if (!ds)
-                return;
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(ds)), *pod_key = kc_meta_key(pod);
-        kc_expectations_deletion_observed(c->expectations, key, pod_key);
-        enqueue(c, kc_object_json(ds));
-}
-
-static void on_pod_add(struct kc_object *o, bool initial, void *arg)
-{
-        struct kc_daemonsets *c = arg;
-        const struct json_object *pod = kc_object_json(o);
-
-        (void)initial;
-        if (kc_meta_deleting(pod)) {
-                pod_deleted(c, pod);
-                return;
-        }
-        if (!kc_meta_controller_ref(pod)) {
-                enqueue_matching(c, pod);
-                return;
-        }
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *ds = owner_of(c, pod);
-        if (ds) {
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(ds));
-                kc_expectations_creation_observed(c->expectations, key);
-                enqueue(c, kc_object_json(ds));
-        }
-}
-
-static void on_pod_update(struct kc_object *old, struct kc_object *o, void *arg)
-{
-        struct kc_daemonsets *c = arg;
-        const struct json_object *pod = kc_object_json(o);
-
-        if (kc_streq(kc_object_resource_version(old), kc_object_resource_version(o)))
-                return;
-        if (kc_meta_deleting(pod)) {
-                pod_deleted(c, pod);
-                return;
-        }
-        KC_CLEANUP(kc_object_unrefp)
-        struct kc_object *former = owner_of(c, kc_object_json(old)), *ds = owner_of(c, pod);
-        if (former && former != ds)
-                enqueue(c, kc_object_json(former));
-        if (ds) {
-                int64_t wait = kc_json_int_at(kc_object_json(ds), "spec.minReadySeconds", 0);
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(ds));
-                enqueue(c, kc_object_json(ds));
-                if (wait > 0 && !kc_pod_is_ready(kc_object_json(old)) && kc_pod_is_ready(pod))
-                        kc_workqueue_add_after(kc_controller_queue(c->controller), key, (wait + 1) * KC_SEC);
-        } else if (!kc_meta_controller_ref(pod)) {
-                enqueue_matching(c, pod);
-        }
-}
-
-static void on_pod_delete(struct kc_object *o, void *arg)
-{
-        pod_deleted(arg, kc_object_json(o));
-}
-
 static void enqueue_all(struct kc_daemonsets *c)
 {
         struct kc_objects sets = {0};
         kc_informer_list(c->sets, NULL, NULL, &sets);
         for (size_t i = 0; i < sets.n; i++)
-                enqueue(c, kc_object_json(sets.v[i]));
+                kc_owned_pods_enqueue(&c->watch, kc_object_json(sets.v[i]));
         kc_objects_done(&sets);
 }
 
@@ -516,10 +392,13 @@ static int init(const struct kc_cm_context *cm, void **ret, struct kc_error *err
         c->recorder = kc_recorder_new(cm->rest, cm->pool, "daemonset-controller", NULL);
         c->controller = kc_controller_new(
             cm->loop, cm->pool, "daemonset-controller", cm->options->concurrent_daemonset_syncs, sync_set, c);
-        kc_children_add_indexes(c->pods);
         kc_children_add_indexes(c->revisions);
-        kc_informer_add_handler(c->sets, &(struct kc_informer_handler){on_set_add, on_set_update, on_set_delete}, c);
-        kc_informer_add_handler(c->pods, &(struct kc_informer_handler){on_pod_add, on_pod_update, on_pod_delete}, c);
+        c->watch = (struct kc_owned_pods){.gvr = &KC_DAEMONSETS,
+            .owners = c->sets,
+            .pods = c->pods,
+            .controller = c->controller,
+            .expectations = c->expectations};
+        kc_owned_pods_init(&c->watch);
         kc_informer_add_handler(
             c->nodes, &(struct kc_informer_handler){on_node_add, on_node_update, on_node_delete}, c);
         *ret = c;

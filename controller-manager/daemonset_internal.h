@@ -5,6 +5,7 @@
 #include "client/informer.h"
 #include "client/recorder.h"
 #include "client/workqueue.h"
+#include "controller-manager/owned_pods.h"
 
 #define KC_REVISION_HASH "controller-revision-hash"
 
@@ -14,6 +15,7 @@ struct kc_daemonsets {
         struct kc_controller *controller;
         struct kc_expectations *expectations;
         struct kc_recorder *recorder;
+        struct kc_owned_pods watch;
 };
 
 /* The pods of one node. */

@@ -6,171 +6,20 @@
 #include "base/str.h"
 #include "controller-manager/children.h"
 #include "controller-manager/options.h"
+#include "controller-manager/owned_pods.h"
 #include "controller-manager/table.h"
 
 enum { BURST = 500, STATUS_RETRIES = 2 };
 
 struct replicaset {
         const struct kc_gvr *gvr;
-        bool plain_selector; /* ReplicationController: a map of labels */
         struct kc_rest *rest;
         struct kc_informer *sets, *pods;
         struct kc_controller *controller;
         struct kc_expectations *expectations;
         struct kc_recorder *recorder;
+        struct kc_owned_pods watch;
 };
-
-static int selector_of(
-    const struct replicaset *c, const struct json_object *rs, struct kc_selector **ret, struct kc_error *err)
-{
-        const struct json_object *sel = kc_json_at(rs, "spec.selector");
-        if (!c->plain_selector)
-                return kc_selector_from_label_selector(sel, ret, err);
-        *ret = kc_selector_from_map(sel);
-        return 0;
-}
-
-/* --- Events */
-
-static void enqueue(struct replicaset *c, const struct kc_object *rs)
-{
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(rs));
-        kc_workqueue_add(kc_controller_queue(c->controller), key);
-}
-
-static void on_set_add(struct kc_object *o, bool initial, void *arg)
-{
-        (void)initial;
-        enqueue(arg, o);
-}
-
-static void on_set_update(struct kc_object *old, struct kc_object *o, void *arg)
-{
-        struct replicaset *c = arg;
-        if (!kc_streq(kc_object_uid(old), kc_object_uid(o))) {
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(old));
-                kc_expectations_delete(c->expectations, key);
-        }
-        enqueue(c, o);
-}
-
-static void on_set_delete(struct kc_object *o, void *arg)
-{
-        struct replicaset *c = arg;
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(o));
-        kc_expectations_delete(c->expectations, key);
-        enqueue(c, o);
-}
-
-/* The set that controls the pod, if it is of our kind and still the same. */
-static struct kc_object *owner_of(const struct replicaset *c, const struct json_object *pod)
-{
-        const struct json_object *ref = kc_meta_controller_ref(pod);
-        struct kc_object *rs;
-
-        if (!ref || !kc_streq(kc_json_str(ref, "kind"), c->gvr->kind))
-                return NULL;
-        rs = kc_informer_lookup(c->sets, kc_meta_namespace(pod), kc_json_str(ref, "name"));
-        if (rs && kc_streq(kc_object_uid(rs), kc_json_str(ref, "uid")))
-                return rs;
-        kc_object_unref(rs);
-        return NULL;
-}
-
-static void enqueue_matching(struct replicaset *c, const struct json_object *pod)
-{
-        struct kc_objects sets = {0};
-
-        if (kc_json_n_keys(kc_meta_labels(pod)) == 0)
-                return;
-        kc_informer_list(c->sets, kc_meta_namespace(pod), NULL, &sets);
-        for (size_t i = 0; i < sets.n; i++) {
-                KC_CLEANUP(kc_selector_freep) struct kc_selector *sel = NULL;
-                if (selector_of(c, kc_object_json(sets.v[i]), &sel, NULL) == 0 && !kc_selector_is_everything(sel) &&
-                    kc_selector_matches(sel, kc_meta_labels(pod)))
-                        enqueue(c, sets.v[i]);
-        }
-        kc_objects_done(&sets);
-}
-
-static void pod_deleted(struct replicaset *c, const struct json_object *pod)
-{
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *rs = owner_of(c, pod);
-        if (!rs)
-                return;
-        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(rs)), *pod_key = kc_meta_key(pod);
-        kc_expectations_deletion_observed(c->expectations, key, pod_key);
-        enqueue(c, rs);
-}
-
-static void on_pod_add(struct kc_object *o, bool initial, void *arg)
-{
-        struct replicaset *c = arg;
-        const struct json_object *pod = kc_object_json(o);
-
-        (void)initial;
-        /* After a restart a pod can come up that is being deleted already. */
-        if (kc_meta_deleting(pod)) {
-                pod_deleted(c, pod);
-                return;
-        }
-        if (!kc_meta_controller_ref(pod)) {
-                enqueue_matching(c, pod);
-                return;
-        }
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *rs = owner_of(c, pod);
-        if (rs) {
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(rs));
-                kc_expectations_creation_observed(c->expectations, key);
-                enqueue(c, rs);
-        }
-}
-
-/* When the pod that has just become ready has to be looked at again to become available. */
-static void enqueue_when_available(
-    struct replicaset *c, const struct json_object *old, const struct json_object *pod, const struct kc_object *rs)
-{
-        int64_t wait = kc_json_int_at(kc_object_json(rs), "spec.minReadySeconds", 0);
-        if (wait > 0 && !kc_pod_is_ready(old) && kc_pod_is_ready(pod)) {
-                KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(rs));
-                kc_workqueue_add_after(kc_controller_queue(c->controller), key, (wait + 1) * KC_SEC);
-        }
-}
-
-static void on_pod_update(struct kc_object *old_obj, struct kc_object *o, void *arg)
-{
-        struct replicaset *c = arg;
-        const struct json_object *old = kc_object_json(old_obj), *pod = kc_object_json(o);
-        const char *old_uid = kc_json_str(kc_meta_controller_ref(old), "uid"),
-                   *uid = kc_json_str(kc_meta_controller_ref(pod), "uid");
-
-        if (kc_streq(kc_object_resource_version(old_obj), kc_object_resource_version(o)))
-                return;
-        if (kc_meta_deleting(pod)) {
-                pod_deleted(c, pod);
-                return;
-        }
-        if (!kc_streq(old_uid, uid) && old_uid) {
-                KC_CLEANUP(kc_object_unrefp) struct kc_object *former = owner_of(c, old);
-                if (former)
-                        enqueue(c, former);
-        }
-        if (!uid) {
-                if (!kc_json_equal(kc_meta_labels(old), kc_meta_labels(pod)) || old_uid)
-                        enqueue_matching(c, pod);
-                return;
-        }
-        KC_CLEANUP(kc_object_unrefp) struct kc_object *rs = owner_of(c, pod);
-        if (rs) {
-                enqueue(c, rs);
-                enqueue_when_available(c, old, pod, rs);
-        }
-}
-
-static void on_pod_delete(struct kc_object *o, void *arg)
-{
-        pod_deleted(arg, kc_object_json(o));
-}
 
 /* --- Sync */
 
@@ -395,7 +244,7 @@ static int sync_set(void *arg, const char *key, struct kc_error *err)
         }
         const struct json_object *rs = kc_object_json(obj);
         bool satisfied = kc_expectations_satisfied(c->expectations, key);
-        rc = selector_of(c, rs, &selector, err);
+        rc = kc_owned_pods_selector(&c->watch, rs, &selector, err);
         if (rc < 0)
                 return rc;
         struct kc_owner owner = {.rest = c->rest, .gvr = c->gvr, .tree = rs, .selector = selector};
@@ -416,16 +265,19 @@ static int init(
         struct replicaset *c = KC_NEW(struct replicaset);
 
         c->gvr = gvr;
-        c->plain_selector = gvr == &KC_REPLICATIONCONTROLLERS;
         c->rest = cm->rest;
         c->sets = kc_informers_get(cm->informers, gvr);
         c->pods = kc_informers_get(cm->informers, &KC_PODS);
         c->expectations = kc_expectations_new(NULL);
         c->recorder = kc_recorder_new(cm->rest, cm->pool, component, NULL);
         c->controller = kc_controller_new(cm->loop, cm->pool, component, workers, sync_set, c);
-        kc_children_add_indexes(c->pods);
-        kc_informer_add_handler(c->sets, &(struct kc_informer_handler){on_set_add, on_set_update, on_set_delete}, c);
-        kc_informer_add_handler(c->pods, &(struct kc_informer_handler){on_pod_add, on_pod_update, on_pod_delete}, c);
+        c->watch = (struct kc_owned_pods){.gvr = gvr,
+            .owners = c->sets,
+            .pods = c->pods,
+            .controller = c->controller,
+            .expectations = c->expectations,
+            .plain_selector = gvr == &KC_REPLICATIONCONTROLLERS};
+        kc_owned_pods_init(&c->watch);
         *ret = c;
         return 0;
 }
