@@ -4,8 +4,8 @@
 #include "base/str.h"
 #include "controller-manager/children.h"
 
-int kc_owned_pods_selector(const struct kc_owned_pods *w, const struct json_object *owner, struct kc_selector **ret,
-    struct kc_error *err)
+int kc_owned_pods_selector(
+    const struct kc_owned_pods *w, const struct json_object *owner, struct kc_selector **ret, struct kc_error *err)
 {
         const struct json_object *sel = kc_json_at(owner, "spec.selector");
         if (!w->plain_selector)

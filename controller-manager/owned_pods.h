@@ -17,8 +17,8 @@ struct kc_owned_pods {
 /* Adds the handlers and the indexes of children.h. Once, in init; w lives as long as the informers. */
 void kc_owned_pods_init(struct kc_owned_pods *w);
 /* The selector of an owner. */
-int kc_owned_pods_selector(const struct kc_owned_pods *w, const struct json_object *owner, struct kc_selector **ret,
-    struct kc_error *err);
+int kc_owned_pods_selector(
+    const struct kc_owned_pods *w, const struct json_object *owner, struct kc_selector **ret, struct kc_error *err);
 /* Any thread: the owner that controls the child, if it is of our kind and still the same; with a reference. */
 struct kc_object *kc_owned_pods_owner(const struct kc_owned_pods *w, const struct json_object *child);
 void kc_owned_pods_enqueue(const struct kc_owned_pods *w, const struct json_object *owner);
