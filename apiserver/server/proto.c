@@ -100,11 +100,11 @@ int proto_watch_frame(const struct api_req *q, const char *type, const struct js
         if (r < 0)
                 return r;
         kc_protobuf_add_bytes(&raw, RAW, object.data, object.len);
-        kc_buf_add(&frame, "\0\0\0\0", 4);
+        kc_buf_add(&frame, "\0\0\0\0", PROTO_FRAME_HEAD);
         kc_protobuf_add_bytes(&frame, EVENT_TYPE, type, strlen(type));
         kc_protobuf_add_bytes(&frame, EVENT_OBJECT, raw.data, raw.len);
-        uint32_t len = (uint32_t)(frame.len - 4);
-        for (int i = 0; i < 4; i++)
+        uint32_t len = (uint32_t)(frame.len - PROTO_FRAME_HEAD);
+        for (int i = 0; i < PROTO_FRAME_HEAD; i++)
                 frame.data[i] = (char)(len >> (24 - 8 * i));
         *ret = kc_bytes_from_buf(&frame);
         return 0;

@@ -221,6 +221,7 @@ int proto_message(const struct api_req *q, const struct json_object *tree, struc
 /* The same, in its envelope. */
 int proto_write(const struct api_req *q, const struct json_object *tree, struct kc_buf *out, struct kc_error *err);
 /* A frame of a watch: length, WatchEvent. */
+enum { PROTO_FRAME_HEAD = 4 };
 int proto_watch_frame(const struct api_req *q, const char *type, const struct json_object *tree, struct kc_bytes **ret,
     struct kc_error *err);
 

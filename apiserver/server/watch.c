@@ -1,5 +1,6 @@
-/* WATCH: frames of the watch cache, encoded once for all watchers, written to a response without end. On the request's
- * loop. A peer that does not read pauses its watch; the cache cuts it off when it has fallen behind too far. */
+/* WATCH: frames of the watch cache, encoded once for all watchers, written to a response without end, or to a
+ * WebSocket. On the request's loop. A peer that does not read pauses its watch; the cache cuts it off when it has
+ * fallen behind too far. */
 #include <assert.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "server/list_options.h"
+#include "server/watch_socket.h"
 
 enum { WATCH_QUEUED_MAX = 256 << 10 }; /* unread by the peer, before the watch pauses */
 
@@ -16,6 +18,7 @@ struct watcher {
         struct api_req *q; /* with a reference to its exchange */
         struct list_options options;
         struct kc_cache_watch *watch; /* NULL: not yet, or ended */
+        struct watch_socket *socket;  /* NULL: plain HTTP */
         struct kc_timer *timeout;
         char *api_version;
         char *include; /* includeObject of a Table */
@@ -26,7 +29,10 @@ struct watcher {
 static void watcher_free(struct watcher *w)
 {
         struct kc_http_req *http = w->q->http;
-        kc_http_on_drain(http, NULL, NULL);
+        if (w->socket)
+                watch_socket_end(w->socket);
+        else
+                kc_http_on_drain(http, NULL, NULL);
         w->q->on_closed = NULL;
         if (w->watch)
                 kc_cache_watch_cancel(w->watch);
@@ -140,8 +146,23 @@ static struct kc_bytes *encode(struct watcher *w, const struct kc_cache_watch_ev
 
 static void finish(struct watcher *w)
 {
-        kc_http_finish(w->q->http);
+        if (!w->socket)
+                kc_http_finish(w->q->http);
         watcher_free(w);
+}
+
+static int put(struct watcher *w, struct kc_bytes *frame)
+{
+        if (!w->socket)
+                return kc_http_write(w->q->http, frame);
+        /* A message has a length by itself. */
+        size_t skip = w->q->media.type == MEDIA_PROTOBUF ? PROTO_FRAME_HEAD : 0;
+        return watch_socket_write(w->socket, kc_bytes_data(frame) + skip, kc_bytes_len(frame) - skip);
+}
+
+static size_t queued(const struct watcher *w)
+{
+        return w->socket ? watch_socket_queued(w->socket) : kc_http_queued(w->q->http);
 }
 
 static void on_event(struct kc_cache_watch *cw, const struct kc_cache_watch_event *ev, void *arg)
@@ -150,13 +171,14 @@ static void on_event(struct kc_cache_watch *cw, const struct kc_cache_watch_even
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = encode(w, ev);
         w->sent_columns = true;
         metrics_watch_event(w->q->row, frame ? kc_bytes_len(frame) : 0);
-        if (!frame || kc_http_write(w->q->http, frame) < 0) {
+        if (!frame || put(w, frame) < 0) {
                 /* The peer is gone, or has let megabytes pile up, or cannot be told. */
-                kc_http_abort(w->q->http);
+                if (!w->socket)
+                        kc_http_abort(w->q->http);
                 watcher_free(w);
                 return;
         }
-        if (kc_http_queued(w->q->http) > WATCH_QUEUED_MAX)
+        if (queued(w) > WATCH_QUEUED_MAX)
                 kc_cache_watch_pause(cw, true);
 }
 
@@ -176,17 +198,22 @@ static void on_end(struct kc_cache_watch *cw, const struct kc_error *err, void *
                 KC_CLEANUP(kc_json_freep) struct json_object *status = kc_status_from_error(err);
                 KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *frame = frame_of(w->q, "ERROR", status);
                 if (frame)
-                        (void)kc_http_write(w->q->http, frame); /* it ends here in any case */
+                        (void)put(w, frame); /* it ends here in any case */
         }
         finish(w);
+}
+
+static void resume(void *arg)
+{
+        struct watcher *w = arg;
+        if (w->watch)
+                kc_cache_watch_pause(w->watch, false);
 }
 
 static void on_drain(struct kc_http_req *http, void *arg)
 {
         (void)http; /* the watch's own */
-        struct watcher *w = arg;
-        if (w->watch)
-                kc_cache_watch_pause(w->watch, false);
+        resume(arg);
 }
 
 static void on_closed(void *arg)
@@ -214,16 +241,35 @@ static int64_t timeout_of(const struct watcher *w)
         return kc_jitter(min, 1.0);
 }
 
+/* The head of the answer; false: it has been refused. */
+static bool open_response(struct watcher *w)
+{
+        struct api_req *q = w->q;
+        bool proto = q->media.type == MEDIA_PROTOBUF;
+        int code = 200;
+        if (watch_socket_wanted(q)) {
+                if (!watch_socket_open(q, proto, resume, w, &w->socket))
+                        return false;
+                code = 101;
+        } else {
+                KC_CLEANUP(kc_strv_freep)
+                char **headers =
+                    api_reply_headers(q, proto ? KC_PROTOBUF_MEDIA_TYPE ";stream=watch" : "application/json");
+                kc_http_start(q->http, code, headers);
+                kc_http_on_drain(q->http, on_drain, w);
+        }
+        atomic_store(&q->code, code);
+        audit_response_started(q, code);
+        return true;
+}
+
 static void respond(struct watcher *w)
 {
         struct api_req *q = w->q;
-        KC_CLEANUP(kc_strv_freep)
-        char **headers = api_reply_headers(
-            q, q->media.type == MEDIA_PROTOBUF ? KC_PROTOBUF_MEDIA_TYPE ";stream=watch" : "application/json");
-        atomic_store(&q->code, 200);
-        kc_http_start(q->http, 200, headers);
-        audit_response_started(q, 200);
-        kc_http_on_drain(q->http, on_drain, w);
+        if (!open_response(w)) {
+                watcher_free(w);
+                return;
+        }
         q->on_closed = on_closed;
         q->on_closed_arg = w;
         w->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, w);

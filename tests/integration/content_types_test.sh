@@ -145,6 +145,26 @@ is "watch: initial events end" "BOOKMARK k8s.io/initial-events-end" "$(watch 10 
     "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&fieldSelector=metadata.name%3Dc1" \
     $PROTO | frames 2.1.12.1 | grep BOOKMARK | head -1)"
 
+# --- watches over WebSocket
+ws() {
+    python3 "$TESTS_DIR/integration/ws.py" "$API_PORT" "$WORK/ca.crt" admin-token "$@"
+}
+socket="$CONFIGMAPS?watch=1&timeoutSeconds=1&resourceVersion=$since"
+is "WebSocket" "HTTP/1.1 101 Switching Protocols
+ADDED w1
+DELETED w1
+close: 1000" "$(ws "$socket" 'Origin: http://localhost' | sed -E 's/^text: (.*)/\1/' | while read -r line; do
+    case $line in '{'*) jq -r '.type+" "+.object.metadata.name' <<<"$line" ;; *) echo "$line" ;; esac
+done)"
+is "WebSocket: the protocol asked for" "protocol: base64.binary.k8s.io" \
+    "$(ws "$socket" 'Origin: http://localhost' --protocol=base64.binary.k8s.io | grep protocol)"
+has "WebSocket: protobuf" "binary: 0a054144444544" "$(ws "$socket" 'Origin: http://localhost' "Accept: $PROTO")"
+is "WebSocket: no origin" "HTTP/1.1 403 Forbidden" "$(ws "$socket")"
+is "WebSocket: two protocols" "HTTP/1.1 400 Bad Request" \
+    "$(ws "$socket" 'Origin: http://localhost' --protocol=a --protocol=b)"
+is "WebSocket: an error before the upgrade" "HTTP/1.1 422 Unprocessable Entity" \
+    "$(ws "$socket&sendInitialEvents=true" 'Origin: http://localhost')"
+
 # --- DELETECOLLECTION in other forms
 api DELETE "$CONFIGMAPS?labelSelector=a%3Db&dryRun=All" -H "Accept: application/json;as=Table;g=meta.k8s.io;v=v1" >/dev/null
 is "deletecollection as Table" "Table c1" "$(field '.kind+" "+.rows[0].cells[0]')"
