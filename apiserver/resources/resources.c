@@ -27,6 +27,7 @@ static const struct {
     {"", "events", {"source", "source.component", "reportingComponent", NULL}},
     {"", "replicationcontrollers", {"status.replicas", NULL, NULL, "0"}},
     {"apps", "replicasets", {"status.replicas", NULL, NULL, "0"}},
+    {"batch", "jobs", {"status.successful", "status.succeeded", NULL, "0"}},
 };
 
 /* Fields by which most watches select. */

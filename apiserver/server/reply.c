@@ -166,7 +166,8 @@ void api_reply_error(struct api_req *q, const struct kc_error *err)
 
 void api_reply_object(struct api_req *q, int code, const struct kc_object *obj)
 {
-        bool converted = q->row && convert_needed(q->row) && q->sub == NULL;
+        /* A status is the object itself. */
+        bool converted = q->row && (!q->sub || q->sub->type == q->row->type) && convert_needed(q->row);
         if (q->media.type == MEDIA_JSON && q->media.as == AS_ITSELF && !q->media.pretty && !converted) {
                 if (kc_audit_record_wants_response(q->audit))
                         kc_audit_record_response(q->audit, kc_object_json(obj));
