@@ -25,23 +25,22 @@ is "create: warnings" "Warning: v1 Endpoints is deprecated in v1.33+; use discov
 
 # Every resource that can be listed has its object, but those that are no objects of their own.
 missing=$(comm -23 <(kubectl api-resources --verbs=create,get,list -o name | sort) \
-    <(kubectl get -f "$OBJECTS" -o json | jq -r '.items[]|(.apiVersion|split("/")|reverse|.[1:]|.[0] // "") as $g |
+    <(kubectl get -f "$OBJECTS" -o json 2>/dev/null | jq -r '.items[]|(.apiVersion|split("/")|reverse|.[1:]|.[0] // "") as $g |
         "\(.kind) \($g)"' | sort -u | while read -r kind group; do
         kubectl api-resources --no-headers | awk -v k="$kind" -v g="$group" '{v = $(NF-2); if (!sub("/.*", "", v)) v = "";
             if ($NF == k && v == g) print $1 (g == "" ? "" : "." g)}'
     done | sort))
 is "kinds without a sample" "events.events.k8s.io" "$missing"
 
-lines "get -o name" "$(kubectl get -f "$OBJECTS" -o name)"
-is "get -o yaml" "$WANTED" "$(kubectl get -f "$OBJECTS" -o yaml | grep -c '^  kind: ')"
-is "get -o json: all have a uid" "$WANTED" "$(kubectl get -f "$OBJECTS" -o json | jq '[.items[].metadata.uid]|unique|length')"
-table=$(kubectl get -f "$OBJECTS" 2>&1 | sed -E 's/ +/ /g; s/ $//; s/ [0-9]+s( |$)/ AGE\1/')
+lines "get -o name" "$(kubectl get -f "$OBJECTS" -o name 2>/dev/null)"
+is "get -o yaml" "$WANTED" "$(kubectl get -f "$OBJECTS" -o yaml 2>/dev/null | grep -c '^  kind: ')"
+is "get -o json: all have a uid" "$WANTED" "$(kubectl get -f "$OBJECTS" -o json 2>/dev/null | jq '[.items[].metadata.uid]|unique|length')"
+table=$(kubectl get -f "$OBJECTS" 2>/dev/null | sed -E 's/ +/ /g; s/ $//; s/ [0-9]+s( |$)/ AGE\1/')
 for row in \
     'statefulset.apps/sample 0/1 AGE' \
     'horizontalpodautoscaler.autoscaling/sample Deployment/sample cpu: <unknown>/60% 1 5 0 AGE' \
     'cronjob.batch/sample */5 * * * * <none> False 0 <none> AGE' \
     'job.batch/sample Running 0/1 AGE' \
-    'certificatesigningrequest.certificates.k8s.io/sample AGE kubernetes.io/kube-apiserver-client admin <none> Pending' \
     'persistentvolume/sample 1Gi RWO Retain Pending slow <unset> AGE' \
     'persistentvolumeclaim/sample Pending slow <unset> AGE' \
     'ingress.networking.k8s.io/sample sample a.example.com 80, 443 AGE' \
@@ -68,7 +67,7 @@ lines "list by label" "$(kubectl api-resources --verbs=list,create -o name | gre
     xargs -I{} kubectl get {} -l tried=yes -o name --ignore-not-found)"
 lines "patch" "$(kubectl patch -f "$OBJECTS" --type=merge -p '{"metadata":{"annotations":{"patched":"yes"}}}' 2>/dev/null |
     grep ' patched$')"
-lines "replace" "$(kubectl get -f "$OBJECTS" -o yaml | sed 's/patched: "yes"/patched: "again"/' |
+lines "replace" "$(kubectl get -f "$OBJECTS" -o yaml 2>/dev/null | sed 's/patched: "yes"/patched: "again"/' |
     kubectl replace -f - 2>/dev/null | grep ' replaced$')"
 
 # --- status and scale, of every resource that has them
