@@ -10,12 +10,15 @@ DATA_DIR=$(mktemp -d /tmp/kubec-e2e.XXXXXX)
 export KUBECONFIG=$DATA_DIR/admin.kubeconfig
 KUBECTL=$(command -v kubectl)
 FAILURES=0
+# The image of deploy/images; and another name of it, for those who need a second one.
+BUSYBOX=docker.io/library/busybox:1.35 BUSYBOX_NEXT=docker.io/library/busybox:next
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:log_path=$DATA_DIR/log/asan}
 
 # nsenter, not "ip netns exec": that hides /sys/fs/cgroup.
 in_node() { nsenter --net="/run/netns/$NS" -- "$@"; }
 outside() { nsenter --net="/run/netns/$OUT" -- "$@"; }
 kubectl() { in_node "$KUBECTL" "$@"; }
+ctr_k8s() { ctr --address "$DATA_DIR/run/containerd.sock" -n k8s.io "$@"; }
 kubec() { in_node "$DATA_DIR/bin/kubec" "$@"; }
 
 net_up() {
