@@ -22,7 +22,7 @@ struct tuple {
 
 struct dump {
         int family;
-        char *const *entries;
+        const struct kc_map *addresses, *endpoints;
         struct kc_buf doomed; /* copies of CTA_TUPLE_ORIG attributes, one after another */
 };
 
@@ -75,20 +75,15 @@ static void parse_tuple(const struct nlattr *nest, struct tuple *t)
         }
 }
 
-/* Original destination is the Service's address, the reply comes from the endpoint. */
-static bool matches(const char *entry, const struct tuple *orig, const struct tuple *reply)
+/* Of a Service whose address is this, and not of one of its endpoints. */
+static bool is_stale(const struct dump *d, const char *address, const struct tuple *orig, const struct tuple *reply)
 {
-        char svc[64], ep[64], svc_port[16], ep_port[16], want[16];
-
-        if (sscanf(entry, "%63s %15s %63s %15s", svc, svc_port, ep, ep_port) != 4)
+        char key[2 * INET6_ADDRSTRLEN + 32];
+        (void)snprintf(key, sizeof(key), "%s %d", address, orig->dport);
+        if (!kc_map_has(d->addresses, key))
                 return false;
-        (void)snprintf(want, sizeof(want), "%d", orig->dport);
-        if (strcmp(svc_port, want) != 0 || (strcmp(svc, "*") != 0 && strcmp(svc, orig->dst) != 0))
-                return false;
-        if (strcmp(ep, "-") == 0)
-                return strcmp(reply->src, orig->dst) == 0; /* never translated */
-        (void)snprintf(want, sizeof(want), "%d", reply->sport);
-        return strcmp(ep, reply->src) == 0 && strcmp(ep_port, want) == 0;
+        (void)snprintf(key, sizeof(key), "%s %d %s %d", address, orig->dport, reply->src, reply->sport);
+        return !kc_map_has(d->endpoints, key);
 }
 
 static int on_entry(const struct nlmsghdr *h, void *data)
@@ -106,11 +101,8 @@ static int on_entry(const struct nlmsghdr *h, void *data)
         }
         if (orig.proto != IPPROTO_UDP || !orig.attr || !reply.attr)
                 return MNL_CB_OK;
-        for (size_t i = 0; d->entries[i]; i++)
-                if (matches(d->entries[i], &orig, &reply)) {
-                        kc_buf_add(&d->doomed, orig.attr, MNL_ALIGN(orig.attr->nla_len));
-                        break;
-                }
+        if (is_stale(d, orig.dst, &orig, &reply) || is_stale(d, "*", &orig, &reply))
+                kc_buf_add(&d->doomed, orig.attr, MNL_ALIGN(orig.attr->nla_len));
         return MNL_CB_OK;
 }
 
@@ -161,14 +153,15 @@ static int delete_doomed(struct mnl_socket *nl, const struct dump *d)
         return 0;
 }
 
-int kc_conntrack_forget_udp(int family, char *const *entries, struct kc_error *err)
+int kc_conntrack_forget_udp(
+    int family, const struct kc_map *addresses, const struct kc_map *endpoints, struct kc_error *err)
 {
         char buf[MNL_NLMSG_HDRLEN + 64];
-        struct dump d = {.family = family, .entries = entries};
+        struct dump d = {.family = family, .addresses = addresses, .endpoints = endpoints};
         struct mnl_socket *nl;
         int rc;
 
-        if (kc_strv_len(entries) == 0)
+        if (kc_map_len(addresses) == 0)
                 return 0;
         nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
         if (!nl)

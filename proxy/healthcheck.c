@@ -9,6 +9,7 @@
 #include "http/server.h"
 
 struct health_port {
+        struct kc_health_ports *owner;
         char *key;
         int port;
         atomic_size_t local;
@@ -17,6 +18,8 @@ struct health_port {
 
 struct kc_health_ports {
         struct kc_loop *loop;
+        bool (*healthy)(void *arg);
+        void *arg;
         struct kc_map *ports; /* loop thread: Service key -> struct health_port * */
         struct kc_map *known; /* setter's thread: Service keys that have one */
 };
@@ -29,10 +32,12 @@ static void port_free(void *p)
         kc_free(h);
 }
 
-struct kc_health_ports *kc_health_ports_new(struct kc_loop *loop)
+struct kc_health_ports *kc_health_ports_new(struct kc_loop *loop, bool (*healthy)(void *arg), void *arg)
 {
         struct kc_health_ports *h = KC_NEW(struct kc_health_ports);
         h->loop = loop;
+        h->healthy = healthy;
+        h->arg = arg;
         h->ports = kc_map_new(port_free);
         h->known = kc_map_new(NULL);
         return h;
@@ -49,12 +54,13 @@ static void on_request(struct kc_http_req *req, void *arg)
 {
         struct health_port *h = arg;
         size_t n = atomic_load(&h->local);
+        bool healthy = h->owner->healthy(h->owner->arg);
         KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(h->key, '/');
         KC_CLEANUP(kc_strv_freep) char **headers = NULL;
         KC_CLEANUP(kc_freep)
         char *text = kc_asprintf("{\n\t\"service\": {\n\t\t\"namespace\": \"%s\",\n\t\t\"name\": \"%s\"\n\t},\n"
-                                 "\t\"localEndpoints\": %zu,\n\t\"serviceProxyHealthy\": true\n}",
-            parts[0], parts[1] ? parts[1] : "", n);
+                                 "\t\"localEndpoints\": %zu,\n\t\"serviceProxyHealthy\": %s\n}",
+            parts[0], parts[1] ? parts[1] : "", n, healthy ? "true" : "false");
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *body = kc_bytes_new(text, strlen(text));
 
         kc_strv_push(&headers, "Content-Type");
@@ -63,7 +69,7 @@ static void on_request(struct kc_http_req *req, void *arg)
         kc_strv_push(&headers, "nosniff");
         kc_strv_push(&headers, "X-Load-Balancing-Endpoint-Weight");
         kc_strv_pushf(&headers, "%zu", n);
-        kc_http_reply(req, n ? 200 : 503, headers, body);
+        kc_http_reply(req, n && healthy ? 200 : 503, headers, body);
 }
 
 struct update {
@@ -78,6 +84,7 @@ static void open_port(struct kc_health_ports *owner, const struct update *u)
         struct kc_error err = KC_ERROR_INIT;
         struct health_port *h = KC_NEW(struct health_port);
 
+        h->owner = owner;
         h->key = kc_strdup(u->key);
         h->port = u->port;
         struct kc_http_server_opts o = {

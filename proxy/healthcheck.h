@@ -2,6 +2,7 @@
  * ready endpoints (200) or not (503). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/macros.h"
@@ -9,7 +10,8 @@
 
 struct kc_health_ports;
 
-struct kc_health_ports *kc_health_ports_new(struct kc_loop *loop);
+/* healthy: whether this proxy writes its rules; on the loop, for each request. */
+struct kc_health_ports *kc_health_ports_new(struct kc_loop *loop, bool (*healthy)(void *arg), void *arg);
 /* On the loop, or after it has stopped. */
 void kc_health_ports_free(struct kc_health_ports *h);
 KC_DEFINE_CLEANUP(struct kc_health_ports *, kc_health_ports_free)

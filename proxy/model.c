@@ -29,6 +29,7 @@ struct port_ctx {
         const char *proto; /* "tcp", "udp", "sctp" */
         int port, node_port;
         bool any;                 /* there are endpoints at all, usable or not by policy */
+        struct endpoints all;     /* whatever their conditions */
         struct endpoints cluster; /* usable under policy Cluster */
         struct endpoints local;   /* usable under policy Local */
         bool internal_local, external_local;
@@ -115,9 +116,12 @@ static void element(struct port_ctx *c, const char *container, const char *key, 
         kc_strv_pushf(&c->rules->elements, "%s\t%s\t%s", container, key, value);
 }
 
-static void endpoint_elements(
-    struct port_ctx *c, const char *container, const char *key_prefix, const struct endpoints *eps)
+/* ip NULL: a node port. */
+static void endpoint_elements(struct port_ctx *c, const char *ip, const char *which, const struct endpoints *eps)
 {
+        KC_CLEANUP(kc_freep) char *container = kc_asprintf("%s%s-%s", ip ? "" : "nodeport-", which, c->proto);
+        KC_CLEANUP(kc_freep)
+        char *key_prefix = ip ? kc_asprintf("%s . %d", ip, c->port) : kc_asprintf("%d", c->node_port);
         for (size_t i = 0; i < eps->n; i++) {
                 KC_CLEANUP(kc_freep) char *key = kc_asprintf("%s . %zu", key_prefix, i);
                 KC_CLEANUP(kc_freep) char *value = kc_asprintf("%s . %d", eps->v[i].ip, eps->v[i].port);
@@ -125,13 +129,29 @@ static void endpoint_elements(
         }
 }
 
-/* The chain of session affinity over these endpoints; returns its name (heap). */
-static char *affinity_chain(struct port_ctx *c, const char *kind, const struct endpoints *eps)
+static void push_chain(struct port_ctx *c, struct kc_proxy_chain take_chain)
+{
+        c->rules->chains = kc_reallocarray(c->rules->chains, c->rules->n_chains + 1, sizeof(*c->rules->chains));
+        c->rules->chains[c->rules->n_chains++] = take_chain;
+}
+
+static bool has_chain(const struct port_ctx *c, const char *name)
+{
+        for (size_t i = 0; i < c->rules->n_chains; i++)
+                if (strcmp(c->rules->chains[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* The chain of session affinity over these endpoints ("all" or "local"), made once; returns its name (heap). */
+static char *affinity_chain(struct port_ctx *c, const char *which, const struct endpoints *eps)
 {
         const char *ip = c->env->family == AF_INET ? "ip" : "ip6";
-        char *name = kc_asprintf("affinity-%s-%08x", kind, c->hash);
+        char *name = kc_asprintf("affinity-%s-%08x", which, c->hash);
         char **first = NULL, **then = NULL, **sets = NULL;
 
+        if (has_chain(c, name))
+                return name;
         for (size_t i = 0; i < eps->n; i++) {
                 KC_CLEANUP(kc_freep) char *ep = kc_asprintf("%s %d", eps->v[i].ip, eps->v[i].port);
                 KC_CLEANUP(kc_freep)
@@ -151,35 +171,67 @@ static char *affinity_chain(struct port_ctx *c, const char *kind, const struct e
         for (size_t i = 0; then && then[i]; i++)
                 kc_strv_push(&first, then[i]);
         kc_strv_free(then);
-        c->rules->chains = kc_reallocarray(c->rules->chains, c->rules->n_chains + 1, sizeof(*c->rules->chains));
-        c->rules->chains[c->rules->n_chains++] = (struct kc_proxy_chain){
-            .name = kc_strdup(name), .rules = first, .set_names = sets, .timeout_s = c->affinity_timeout_s};
+        push_chain(
+            c, (struct kc_proxy_chain){
+                   .name = kc_strdup(name), .rules = first, .set_names = sets, .timeout_s = c->affinity_timeout_s});
         return name;
 }
 
-/* Where traffic to an address of the Service goes, and its endpoints' elements. prefix "" for addresses, "nodeport-"
- * for node ports. */
-static char *destination(struct port_ctx *c, const char *prefix, const char *key, bool external)
+/* Affinity under externalTrafficPolicy Local: what comes from pods or from the node itself may go to any endpoint. */
+static char *affinity_local_chain(struct port_ctx *c)
 {
-        bool local = external ? c->external_local : c->internal_local;
-        const struct endpoints *eps = local ? &c->local : &c->cluster;
-        KC_CLEANUP(kc_freep) char *all = kc_asprintf("%sendpoints", prefix);
-        KC_CLEANUP(kc_freep) char *of_node = kc_asprintf("%slocal-endpoints", prefix);
+        const char *ip = c->env->family == AF_INET ? "ip" : "ip6";
+        char *name = kc_asprintf("affinity-external-%08x", c->hash), **rules = NULL;
+        KC_CLEANUP(kc_freep) char *all = NULL;
+        KC_CLEANUP(kc_freep) char *of_node = NULL;
 
-        if (c->affinity) {
-                KC_CLEANUP(kc_freep)
-                char *chain = affinity_chain(c, external ? (*prefix ? "nodeport" : "external") : "cluster", eps);
-                return external && !local ? kc_asprintf("goto masquerade-%s", chain) : kc_asprintf("goto %s", chain);
+        if (has_chain(c, name))
+                return name;
+        all = affinity_chain(c, "all", &c->cluster);
+        if (c->env->cluster_cidr)
+                kc_strv_pushf(&rules, "%s saddr %s goto %s", ip, c->env->cluster_cidr, all);
+        kc_strv_push(&rules, "fib saddr type local jump mark-for-masquerade");
+        kc_strv_pushf(&rules, "fib saddr type local goto %s", all);
+        if (c->local.n) {
+                of_node = affinity_chain(c, "local", &c->local);
+                kc_strv_pushf(&rules, "goto %s", of_node);
+        } else {
+                kc_strv_push(&rules, "drop");
         }
+        push_chain(c, (struct kc_proxy_chain){.name = kc_strdup(name), .rules = rules});
+        return name;
+}
+
+static char *affinity_destination(struct port_ctx *c, bool external)
+{
+        KC_CLEANUP(kc_freep) char *chain = NULL;
+
+        if (external && c->external_local)
+                chain = affinity_local_chain(c);
+        else if (!external && c->internal_local)
+                chain = affinity_chain(c, "local", &c->local);
+        else
+                chain = affinity_chain(c, "all", &c->cluster);
+        return kc_asprintf("goto %s%s", external && !c->external_local ? "masquerade-" : "", chain);
+}
+
+/* Where traffic to an address of the Service goes, and its endpoints' elements. ip NULL: the node port. */
+static char *destination(struct port_ctx *c, const char *ip, bool external)
+{
+        const char *prefix = ip ? "" : "nodeport-";
+
+        if (c->affinity)
+                return affinity_destination(c, external);
         if (!external) {
-                endpoint_elements(c, all, key, eps);
+                const struct endpoints *eps = c->internal_local ? &c->local : &c->cluster;
+                endpoint_elements(c, ip, "endpoints", eps);
                 return kc_asprintf("goto lb-%zu", eps->n);
         }
-        endpoint_elements(c, all, key, &c->cluster);
-        if (!local)
+        endpoint_elements(c, ip, "endpoints", &c->cluster);
+        if (!c->external_local)
                 return kc_asprintf("goto %smasquerade-lb-%zu", prefix, c->cluster.n);
-        endpoint_elements(c, of_node, key, eps);
-        return kc_asprintf("goto %slocal-lb-%zu-%zu", prefix, eps->n, c->cluster.n);
+        endpoint_elements(c, ip, "local-endpoints", &c->local);
+        return kc_asprintf("goto %slocal-lb-%zu-%zu", prefix, c->local.n, c->cluster.n);
 }
 
 /* Nothing usable: refused when the Service has no endpoints at all, dropped when the policy excludes those it has. */
@@ -192,8 +244,10 @@ static void udp_entries(struct port_ctx *c, const char *ip, int port)
 {
         if (strcmp(c->proto, "udp") != 0)
                 return;
-        for (size_t i = 0; i < c->cluster.n; i++)
-                kc_strv_pushf(&c->rules->udp, "%s %d %s %d", ip, port, c->cluster.v[i].ip, c->cluster.v[i].port);
+        kc_strv_pushf(&c->rules->udp, "%s %d", ip, port);
+        for (size_t i = 0; i < c->all.n; i++)
+                if (c->all.v[i].serving)
+                        kc_strv_pushf(&c->rules->udp, "%s %d %s %d", ip, port, c->all.v[i].ip, c->all.v[i].port);
 }
 
 static void address_rules(struct port_ctx *c, const char *ip, bool external)
@@ -201,26 +255,26 @@ static void address_rules(struct port_ctx *c, const char *ip, bool external)
         KC_CLEANUP(kc_freep) char *key = kc_asprintf("%s . %s . %d", ip, c->proto, c->port);
         bool local = external ? c->external_local : c->internal_local;
 
+        udp_entries(c, ip, c->port);
         if ((local ? c->local.n : c->cluster.n) == 0 && !(external && c->cluster.n)) {
                 element(c, "no-endpoint-services", key, refusal(c));
                 return;
         }
-        KC_CLEANUP(kc_freep) char *to = destination(c, "", key, external);
+        KC_CLEANUP(kc_freep) char *to = destination(c, ip, external);
         element(c, "service-ips", key, to);
-        udp_entries(c, ip, c->port);
 }
 
 static void nodeport_rules(struct port_ctx *c)
 {
         KC_CLEANUP(kc_freep) char *key = kc_asprintf("%s . %d", c->proto, c->node_port);
 
+        udp_entries(c, "*", c->node_port);
         if (c->cluster.n == 0) {
                 element(c, "no-endpoint-nodeports", key, refusal(c));
                 return;
         }
-        KC_CLEANUP(kc_freep) char *to = destination(c, "nodeport-", key, true);
+        KC_CLEANUP(kc_freep) char *to = destination(c, NULL, true);
         element(c, "nodeports", key, to);
-        udp_entries(c, "*", c->node_port);
 }
 
 /* A load balancer's source ranges: what comes from elsewhere is dropped. */
@@ -241,8 +295,11 @@ static void firewall_rules(struct port_ctx *c, const char *ip, const struct json
         }
         kc_strv_push(&rules, "drop");
         element(c, "firewall-ips", key, to);
-        c->rules->chains = kc_reallocarray(c->rules->chains, c->rules->n_chains + 1, sizeof(*c->rules->chains));
-        c->rules->chains[c->rules->n_chains++] = (struct kc_proxy_chain){.name = KC_TAKE(name), .rules = rules};
+        if (has_chain(c, name)) {
+                kc_strv_free(rules);
+                return;
+        }
+        push_chain(c, (struct kc_proxy_chain){.name = KC_TAKE(name), .rules = rules});
 }
 
 static void external_rules(struct port_ctx *c)
@@ -274,7 +331,6 @@ static void port_rules(
     struct port_ctx *c, const struct json_object *port, const char *cluster_ip, const struct kc_objects *slices)
 {
         const char *name = kc_json_str(port, "name"), *proto = kc_json_str(port, "protocol");
-        struct endpoints all = {0};
         KC_CLEANUP(kc_freep) char *id = NULL;
 
         c->proto = kc_streq(proto, "UDP") ? "udp" : kc_streq(proto, "SCTP") ? "sctp" : "tcp";
@@ -283,11 +339,11 @@ static void port_rules(
         id = kc_asprintf("%s/%s:%s", kc_meta_namespace(c->service), kc_meta_name(c->service), name ? name : "");
         c->hash = kc_fnv32a(id, strlen(id));
         for (size_t i = 0; i < slices->n; i++)
-                collect_slice(c, kc_object_json(slices->v[i]), name ? name : "", &all);
-        if (all.n)
-                qsort(all.v, all.n, sizeof(*all.v), endpoint_cmp);
-        usable(&all, false, &c->cluster);
-        usable(&all, true, &c->local);
+                collect_slice(c, kc_object_json(slices->v[i]), name ? name : "", &c->all);
+        if (c->all.n)
+                qsort(c->all.v, c->all.n, sizeof(*c->all.v), endpoint_cmp);
+        usable(&c->all, false, &c->cluster);
+        usable(&c->all, true, &c->local);
         c->any = c->cluster.n > 0;
 
         address_rules(c, cluster_ip, false);
@@ -302,10 +358,10 @@ static void port_rules(
                         char *pair = kc_asprintf("%s . %s", c->cluster.v[i].ip, c->cluster.v[i].ip);
                         element(c, "hairpin", pair, "");
                 }
-        kc_free(all.v);
+        kc_free(c->all.v);
         kc_free(c->cluster.v);
         kc_free(c->local.v);
-        c->cluster = c->local = (struct endpoints){0};
+        c->all = c->cluster = c->local = (struct endpoints){0};
 }
 
 static bool is_proxied(const struct json_object *service)

@@ -5,9 +5,9 @@
  * Everything is an element of a map or a set whose lookup does not depend on how many Services there are:
  *
  *   service-ips      daddr . proto . dport            -> goto chain      (cluster IPs, external and load-balancer IPs)
- *   endpoints        daddr . proto . dport . i        -> endpoint . port (i = 0 .. n-1, drawn by "numgen random mod n")
- *   local-endpoints  the same, of this node only
- *   nodeports, nodeport-endpoints, nodeport-local-endpoints: the same without daddr
+ *   endpoints-tcp    daddr . dport . i                -> endpoint . port (i = 0 .. n-1, drawn by "numgen random mod n")
+ *   local-endpoints-tcp  the same, of this node only; -udp, -sctp
+ *   nodeports, nodeport-endpoints-tcp, nodeport-local-endpoints-tcp, ...: the same without daddr
  *   no-endpoint-services, no-endpoint-nodeports       -> reject or drop
  *   cluster-ips, hairpin (endpoint . endpoint)        sets
  *
@@ -39,8 +39,9 @@ struct kc_proxy_rules {
         char **elements;
         struct kc_proxy_chain *chains;
         size_t n_chains;
-        /* UDP endpoints "ip port" of each UDP Service address "ip port", for conntrack clean-up: "svc-ip svc-port ep-ip
-         * ep-port" or, for node ports, "* port ep-ip ep-port". strv, sorted. */
+        /* For conntrack clean-up. "ip port" for each UDP address of the Service ("* port" for a node port), and "ip
+         * port ep-ip ep-port" for each endpoint that its flows may go to: all that serve, terminating or not. strv,
+         * sorted. */
         char **udp;
 };
 

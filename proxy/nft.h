@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/map.h"
 #include "event/loop.h"
 
 struct kc_nft;
@@ -22,7 +23,8 @@ int kc_nft_watch_new(
     struct kc_loop *loop, void (*fn)(void *arg), void *arg, struct kc_nft_watch **ret, struct kc_error *err);
 void kc_nft_watch_free(struct kc_nft_watch *w);
 KC_DEFINE_CLEANUP(struct kc_nft_watch *, kc_nft_watch_free)
-/* Deletes conntrack entries of UDP flows: entries as kc_proxy_rules.udp ("svc-ip svc-port ep-ip ep-port"; "*": any
- * address; endpoint "- -": flows that were never translated, to be dropped when a Service gets its first endpoint).
- * strv. Blocks. */
-int kc_conntrack_forget_udp(int family, char *const *entries, struct kc_error *err);
+/* Deletes conntrack entries of UDP flows to one of these addresses ("ip port" or "* port") that do not come back from
+ * an endpoint that may be there ("ip port ep-ip ep-port"), translated or not. Keys of the maps are as in
+ * kc_proxy_rules.udp. Blocks. As upstream's conntrack reconciler. */
+int kc_conntrack_forget_udp(
+    int family, const struct kc_map *addresses, const struct kc_map *endpoints, struct kc_error *err);

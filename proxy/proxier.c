@@ -178,20 +178,23 @@ static char **nodeport_cidrs(struct kc_proxier *p, int family)
         return ret;
 }
 
-/* Entries that were in old and are not in now; and for an address that had none, flows that were never translated. */
-static void udp_changes(char *const *old, char *const *now, char ***ret)
+/* The UDP flows of one family that a sync looks at: to these addresses, from other than these endpoints. */
+struct udp_flows {
+        struct kc_map *addresses, *endpoints;
+};
+
+static void look_at_flows(struct udp_flows *f, char *const *udp, bool now)
 {
-        for (size_t i = 0; old && old[i]; i++)
-                if (!kc_strv_has(now, old[i]))
-                        kc_strv_push(ret, old[i]);
-        for (size_t i = 0; !old && now && now[i]; i++) {
-                char ip[64], port[16];
-                if (sscanf(now[i], "%63s %15s", ip, port) == 2)
-                        kc_strv_pushf(ret, "%s %s - -", ip, port);
+        for (size_t i = 0; udp && udp[i]; i++) {
+                bool endpoint = strchr(strchr(udp[i], ' ') + 1, ' ');
+                if (!endpoint)
+                        kc_map_set(f->addresses, udp[i], f);
+                else if (now)
+                        kc_map_set(f->endpoints, udp[i], f);
         }
 }
 
-static void compute_service(struct kc_proxier *p, const char *key, char **forget[2])
+static void compute_service(struct kc_proxier *p, const char *key, struct udp_flows flows[2])
 {
         KC_CLEANUP(kc_object_unrefp) struct kc_object *service = kc_informer_lookup_key(p->services, key);
         struct kc_objects slices = {0};
@@ -206,7 +209,8 @@ static void compute_service(struct kc_proxier *p, const char *key, char **forget
                         continue;
                 if (service)
                         kc_proxy_service_rules(&env, kc_object_json(service), &slices, &rules);
-                udp_changes(kc_ruleset_udp(p->rulesets[f], key), rules.udp, &forget[f]);
+                look_at_flows(&flows[f], kc_ruleset_udp(p->rulesets[f], key), false);
+                look_at_flows(&flows[f], rules.udp, true);
                 kc_ruleset_set(p->rulesets[f], key, service ? &rules : NULL);
         }
         struct kc_proxy_env env = {.family = AF_INET, .node_name = p->node_name};
@@ -255,10 +259,29 @@ static void make_rulesets(struct kc_proxier *p)
         }
 }
 
+/* Flows began without rules, or endpoints went without us: all Services are looked at. */
+static void look_at_all(struct kc_proxier *p, struct udp_flows flows[2])
+{
+        for (int f = 0; f < 2; f++) {
+                KC_CLEANUP(kc_strv_freep) char **keys = p->rulesets[f] ? kc_ruleset_services(p->rulesets[f]) : NULL;
+                for (size_t i = 0; keys && keys[i]; i++)
+                        look_at_flows(&flows[f], kc_ruleset_udp(p->rulesets[f], keys[i]), true);
+        }
+}
+
+static void forget_stale(const struct udp_flows flows[2])
+{
+        for (int f = 0; f < 2; f++) {
+                KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+                if (kc_conntrack_forget_udp(families[f], flows[f].addresses, flows[f].endpoints, &err) < 0)
+                        kc_log_error(&err, "Cannot forget stale UDP flows, ignoring");
+        }
+}
+
 static int sync_once(struct kc_proxier *p, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **keys = NULL;
-        char **forget[2] = {NULL, NULL};
+        struct udp_flows flows[2];
         int rc = 0;
 
         pthread_mutex_lock(&p->lock);
@@ -268,21 +291,24 @@ static int sync_once(struct kc_proxier *p, struct kc_error *err)
         p->want_full = false;
         pthread_mutex_unlock(&p->lock);
 
+        for (int f = 0; f < 2; f++)
+                flows[f] = (struct udp_flows){kc_map_new(NULL), kc_map_new(NULL)};
         if (p->full)
                 make_rulesets(p);
         for (size_t i = 0; keys && keys[i]; i++)
-                compute_service(p, keys[i], forget);
+                compute_service(p, keys[i], flows);
+        if (p->full)
+                look_at_all(p, flows);
         for (int f = 0; f < 2 && rc == 0; f++)
                 if (p->rulesets[f])
                         rc = write_family(p, f, p->full, err);
         /* After a failure nobody knows what the kernel has: the next attempt writes everything. */
         p->full = rc < 0;
+        if (rc == 0)
+                forget_stale(flows);
         for (int f = 0; f < 2; f++) {
-                struct kc_error ct = KC_ERROR_INIT;
-                if (rc == 0 && kc_conntrack_forget_udp(families[f], forget[f], &ct) < 0)
-                        kc_log_error(&ct, "Cannot forget stale UDP flows, ignoring");
-                kc_error_done(&ct);
-                kc_strv_free(forget[f]);
+                kc_map_free(flows[f].addresses);
+                kc_map_free(flows[f].endpoints);
         }
         return rc;
 }
@@ -407,6 +433,11 @@ static void make_metrics(struct kc_proxier *p)
         p->elements = kc_metric_gauge("kubec_proxy_nftables_elements", "Elements of maps and sets in nftables", labels);
 }
 
+static bool is_healthy(void *arg)
+{
+        return kc_proxier_health(arg, NULL) == 0;
+}
+
 int kc_proxier_new(const struct kc_proxier_opts *o, struct kc_proxier **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_proxier_freep) struct kc_proxier *p = KC_NEW(struct kc_proxier);
@@ -421,7 +452,7 @@ int kc_proxier_new(const struct kc_proxier_opts *o, struct kc_proxier **ret, str
         p->dirty = kc_map_new(NULL);
         p->timer = kc_timer_new(o->loop, on_timer, p);
         p->periodic = kc_timer_new(o->loop, on_periodic, p);
-        p->health_ports = kc_health_ports_new(o->loop);
+        p->health_ports = kc_health_ports_new(o->loop, is_healthy, p);
         make_metrics(p);
         int rc = kc_nft_new(&p->nft, err);
         if (rc == 0)

@@ -105,15 +105,23 @@ static struct chain *chain_of(const struct kc_proxy_chain *def, bool shared)
         return c;
 }
 
-/* "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints" */
+/* A map for each protocol: the port of the data must be one of a protocol, "ip daddr . th dport" cannot be read back by
+ * nft 1.0.6, and whatever protocol it is, nft makes the rule that uses the map match only that. */
+static const char *const protocols[] = {"tcp", "udp", "sctp"};
+
+/* "dnat ip to ip daddr . tcp dport . numgen random mod 3 map @endpoints-tcp" */
 static void push_dnat(const struct kc_ruleset *r, char ***rules, const char *prefix, const char *map, size_t n)
 {
-        if (*prefix)
-                kc_strv_pushf(rules, "dnat %s to meta l4proto . th dport . numgen random mod %zu map @%s%s", r->fam, n,
-                    prefix, map);
-        else
-                kc_strv_pushf(rules, "dnat %s to %s daddr . meta l4proto . th dport . numgen random mod %zu map @%s",
-                    r->fam, r->fam, n, map);
+        for (size_t i = 0; i < KC_ARRAY_LEN(protocols); i++) {
+                const char *p = protocols[i];
+                if (*prefix)
+                        kc_strv_pushf(rules, "meta l4proto %s dnat %s to %s dport . numgen random mod %zu map @%s%s-%s",
+                            p, r->fam, p, n, prefix, map, p);
+                else
+                        kc_strv_pushf(rules,
+                            "meta l4proto %s dnat %s to %s daddr . %s dport . numgen random mod %zu map @%s-%s", p,
+                            r->fam, r->fam, p, n, map, p);
+        }
 }
 
 /* The rules of a chain that is known by its name alone. */
@@ -281,6 +289,10 @@ void kc_ruleset_set(struct kc_ruleset *r, const char *service_key, struct kc_pro
         if (!old && !take_rules)
                 return;
         if (old && take_rules && same_rules(old, take_rules)) {
+                /* An endpoint that terminates beside a ready one changes nothing but what flows may stay with it. */
+                char **udp = old->udp;
+                old->udp = take_rules->udp;
+                take_rules->udp = udp;
                 kc_proxy_rules_done(take_rules);
                 return;
         }
@@ -393,6 +405,26 @@ void kc_ruleset_changes(struct kc_ruleset *r, struct kc_buf *ret)
         delete_chains(r, ret);
 }
 
+/* typeof: a plain type has no name for what numgen gives. */
+static void write_endpoint_maps(const struct kc_ruleset *r, struct kc_buf *b)
+{
+        static const char *const maps[] = {"endpoints", "local-endpoints"};
+        const char *f = r->fam;
+
+        for (size_t i = 0; i < KC_ARRAY_LEN(maps) * KC_ARRAY_LEN(protocols); i++) {
+                const char *m = maps[i % KC_ARRAY_LEN(maps)], *p = protocols[i / KC_ARRAY_LEN(maps)];
+                kc_buf_addf(b,
+                    "add map %s kube-proxy %s-%s { typeof %s daddr . %s dport . numgen random mod 65536 : %s daddr . "
+                    "%s "
+                    "dport; }\n",
+                    f, m, p, f, p, f, p);
+                kc_buf_addf(b,
+                    "add map %s kube-proxy nodeport-%s-%s { typeof %s dport . numgen random mod 65536 : %s daddr . %s "
+                    "dport; }\n",
+                    f, m, p, p, f, p);
+        }
+}
+
 /* Maps, sets and base chains of an empty table. */
 static void write_skeleton(const struct kc_ruleset *r, struct kc_buf *b)
 {
@@ -406,18 +438,7 @@ static void write_skeleton(const struct kc_ruleset *r, struct kc_buf *b)
                     b, "add map %s kube-proxy %s { type %s . inet_proto . inet_service : verdict; }\n", f, *m, addr);
         for (const char *const *m = (const char *const[]){"nodeports", "no-endpoint-nodeports", NULL}; *m; m++)
                 kc_buf_addf(b, "add map %s kube-proxy %s { type inet_proto . inet_service : verdict; }\n", f, *m);
-        /* typeof: a plain type has no name for what numgen gives. The data is any port: nft 1.0.6 cannot read back "th
-         * dport" beside "ip daddr". */
-        for (const char *const *m = (const char *const[]){"endpoints", "local-endpoints", NULL}; *m; m++) {
-                kc_buf_addf(b,
-                    "add map %s kube-proxy %s { typeof %s daddr . meta l4proto . th dport . numgen random mod 65536"
-                    " : %s daddr . tcp dport; }\n",
-                    f, *m, f, f);
-                kc_buf_addf(b,
-                    "add map %s kube-proxy nodeport-%s { typeof meta l4proto . th dport . numgen random mod 65536"
-                    " : %s daddr . tcp dport; }\n",
-                    f, *m, f);
-        }
+        write_endpoint_maps(r, b);
         kc_buf_addf(b, "add set %s kube-proxy cluster-ips { type %s; }\n", f, addr);
         kc_buf_addf(b, "add set %s kube-proxy hairpin { type %s . %s; }\n", f, addr, addr);
         kc_buf_addf(b, "add set %s kube-proxy nodeport-ips { type %s; flags interval; auto-merge; }\n", f, addr);
@@ -529,6 +550,11 @@ char *const *kc_ruleset_udp(const struct kc_ruleset *r, const char *service_key)
 {
         const struct kc_proxy_rules *rules = kc_map_get(r->services, service_key);
         return rules ? rules->udp : NULL;
+}
+
+char **kc_ruleset_services(const struct kc_ruleset *r)
+{
+        return kc_map_sorted_keys(r->services);
 }
 
 void kc_ruleset_set_nodeport_cidrs(struct kc_ruleset *r, char *const *cidrs)

@@ -25,6 +25,9 @@ KC_DEFINE_CLEANUP(struct kc_ruleset *, kc_ruleset_free)
 void kc_ruleset_set(struct kc_ruleset *r, const char *service_key, struct kc_proxy_rules *take_rules);
 /* kc_proxy_rules.udp of a Service as it was set last, or NULL. */
 char *const *kc_ruleset_udp(const struct kc_ruleset *r, const char *service_key);
+/* Keys of the Services that have rules: strv, sorted, the caller's. */
+char **kc_ruleset_services(const struct kc_ruleset *r);
+
 /* Takes effect with the next kc_ruleset_full. */
 void kc_ruleset_set_nodeport_cidrs(struct kc_ruleset *r, char *const *cidrs);
 /* Appends the nft commands for everything that was set since the last kc_ruleset_commit; its size depends on the

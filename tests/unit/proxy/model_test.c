@@ -53,8 +53,8 @@ static void test_cluster_ip(void **state)
             "'port':80,'protocol':'TCP'}]}}",
             two_endpoints,
             "cluster-ips\t10.96.0.10\t\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 0\t10.244.0.2 . 8080\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 1\t10.244.0.3 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 0\t10.244.0.2 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 1\t10.244.0.3 . 8080\n"
             "hairpin\t10.244.0.2 . 10.244.0.2\t\n"
             "service-ips\t10.96.0.10 . tcp . 80\tgoto lb-2");
 }
@@ -90,7 +90,7 @@ static void test_terminating_serve_only_when_nothing_is_ready(void **state)
             "{'addresses':['10.244.1.2'],'conditions':{'ready':false,'serving':true,'terminating':true}},"
             "{'addresses':['10.244.1.3'],'conditions':{'ready':false,'serving':false,'terminating':true}}]}",
             "cluster-ips\t10.96.0.10\t\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 0\t10.244.1.2 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 0\t10.244.1.2 . 8080\n"
             "service-ips\t10.96.0.10 . tcp . 80\tgoto lb-1");
 }
 
@@ -112,11 +112,11 @@ static void test_node_port(void **state)
                      "'ports':[{'name':'http','port':80,'nodePort':30080}]}}",
             two_endpoints,
             "cluster-ips\t10.96.0.10\t\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 0\t10.244.0.2 . 8080\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 1\t10.244.0.3 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 0\t10.244.0.2 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 1\t10.244.0.3 . 8080\n"
             "hairpin\t10.244.0.2 . 10.244.0.2\t\n"
-            "nodeport-endpoints\ttcp . 30080 . 0\t10.244.0.2 . 8080\n"
-            "nodeport-endpoints\ttcp . 30080 . 1\t10.244.0.3 . 8080\n"
+            "nodeport-endpoints-tcp\t30080 . 0\t10.244.0.2 . 8080\n"
+            "nodeport-endpoints-tcp\t30080 . 1\t10.244.0.3 . 8080\n"
             "nodeports\ttcp . 30080\tgoto nodeport-masquerade-lb-2\n"
             "service-ips\t10.96.0.10 . tcp . 80\tgoto lb-2");
 }
@@ -128,12 +128,12 @@ static void test_node_port_with_local_policy(void **state)
                      "'externalTrafficPolicy':'Local','ports':[{'name':'http','port':80,'nodePort':30080}]}}",
             two_endpoints,
             "cluster-ips\t10.96.0.10\t\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 0\t10.244.0.2 . 8080\n"
-            "endpoints\t10.96.0.10 . tcp . 80 . 1\t10.244.0.3 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 0\t10.244.0.2 . 8080\n"
+            "endpoints-tcp\t10.96.0.10 . 80 . 1\t10.244.0.3 . 8080\n"
             "hairpin\t10.244.0.2 . 10.244.0.2\t\n"
-            "nodeport-endpoints\ttcp . 30080 . 0\t10.244.0.2 . 8080\n"
-            "nodeport-endpoints\ttcp . 30080 . 1\t10.244.0.3 . 8080\n"
-            "nodeport-local-endpoints\ttcp . 30080 . 0\t10.244.0.2 . 8080\n"
+            "nodeport-endpoints-tcp\t30080 . 0\t10.244.0.2 . 8080\n"
+            "nodeport-endpoints-tcp\t30080 . 1\t10.244.0.3 . 8080\n"
+            "nodeport-local-endpoints-tcp\t30080 . 0\t10.244.0.2 . 8080\n"
             "nodeports\ttcp . 30080\tgoto nodeport-local-lb-1-2\n"
             "service-ips\t10.96.0.10 . tcp . 80\tgoto lb-2");
 }
@@ -148,12 +148,34 @@ static void test_affinity_has_a_chain_of_its_own(void **state)
                       "'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}},'ports':[{'name':'http',"
                       "'port':80}]}}",
                 two_endpoints, &rules);
-        assert_non_null(strstr(have, "service-ips\t10.96.0.10 . tcp . 80\tgoto affinity-cluster-"));
+        assert_non_null(strstr(have, "service-ips\t10.96.0.10 . tcp . 80\tgoto affinity-all-"));
         assert_null(strstr(have, "endpoints\t"));
         assert_int_equal(rules.n_chains, 1);
         assert_int_equal(rules.chains[0].timeout_s, 60);
         assert_int_equal(kc_strv_len(rules.chains[0].rules), 4);
         assert_non_null(strstr(rules.chains[0].rules[2], "numgen random mod 2 == 0 update @clients-"));
+        kc_proxy_rules_done(&rules);
+}
+
+/* Pods and the node itself reach every endpoint, others only those of this node; one chain for each, however many ways
+ * lead there. */
+static void test_affinity_with_policy_local(void **state)
+{
+        struct kc_proxy_rules rules;
+        (void)state;
+        KC_CLEANUP(kc_freep)
+        char *have = rules_for("{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':"
+                               "'10.96.0.10','externalTrafficPolicy':'Local','sessionAffinity':'ClientIP',"
+                               "'externalIPs':['192.0.2.7'],'ports':[{'name':'http','port':80,'nodePort':30080}]}}",
+            two_endpoints, &rules);
+        assert_non_null(strstr(have, "nodeports\ttcp . 30080\tgoto affinity-external-"));
+        assert_non_null(strstr(have, "service-ips\t192.0.2.7 . tcp . 80\tgoto affinity-external-"));
+        assert_non_null(strstr(have, "service-ips\t10.96.0.10 . tcp . 80\tgoto affinity-all-"));
+        assert_int_equal(rules.n_chains, 3);
+        assert_int_equal(kc_strv_len(rules.chains[0].rules), 4); /* all */
+        assert_int_equal(kc_strv_len(rules.chains[1].rules), 2); /* local */
+        assert_non_null(strstr(rules.chains[2].rules[0], "ip saddr 10.244.0.0/16 goto affinity-all-"));
+        assert_non_null(strstr(rules.chains[2].rules[3], "goto affinity-local-"));
         kc_proxy_rules_done(&rules);
 }
 
@@ -169,8 +191,9 @@ static void test_udp_entries(void **state)
                 "]}]}",
                 &rules);
         assert_non_null(have);
-        assert_int_equal(kc_strv_len(rules.udp), 1);
-        assert_string_equal(rules.udp[0], "10.96.0.53 53 10.244.0.9 5353");
+        assert_int_equal(kc_strv_len(rules.udp), 2);
+        assert_string_equal(rules.udp[0], "10.96.0.53 53");
+        assert_string_equal(rules.udp[1], "10.96.0.53 53 10.244.0.9 5353");
         kc_proxy_rules_done(&rules);
 }
 
@@ -185,6 +208,7 @@ int main(void)
             cmocka_unit_test(test_node_port),
             cmocka_unit_test(test_node_port_with_local_policy),
             cmocka_unit_test(test_affinity_has_a_chain_of_its_own),
+            cmocka_unit_test(test_affinity_with_policy_local),
             cmocka_unit_test(test_udp_entries),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

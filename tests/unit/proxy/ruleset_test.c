@@ -39,9 +39,9 @@ static void assert_changes(struct kc_ruleset *r, const char *want)
 }
 
 static const char *const one_endpoint[] = {
-    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.2 . 8080", NULL};
+    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints-tcp\t10.96.0.1 . 80 . 0\t10.244.0.2 . 8080", NULL};
 static const char *const other_endpoint[] = {
-    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints\t10.96.0.1 . tcp . 80 . 0\t10.244.0.3 . 8080", NULL};
+    "service-ips\t10.96.0.1 . tcp . 80\tgoto lb-1", "endpoints-tcp\t10.96.0.1 . 80 . 0\t10.244.0.3 . 8080", NULL};
 
 static void test_only_the_change_is_written(void **state)
 {
@@ -51,18 +51,22 @@ static void test_only_the_change_is_written(void **state)
         assert_changes(r,
             "add chain ip kube-proxy lb-1\n"
             "flush chain ip kube-proxy lb-1\n"
-            "add rule ip kube-proxy lb-1 dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map "
-            "@endpoints\n"
-            "add element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 : 10.244.0.2 . 8080 }\n"
+            "add rule ip kube-proxy lb-1 meta l4proto tcp dnat ip to ip daddr . tcp dport . numgen random mod 1 map "
+            "@endpoints-tcp\n"
+            "add rule ip kube-proxy lb-1 meta l4proto udp dnat ip to ip daddr . udp dport . numgen random mod 1 map "
+            "@endpoints-udp\n"
+            "add rule ip kube-proxy lb-1 meta l4proto sctp dnat ip to ip daddr . sctp dport . numgen random mod 1 map "
+            "@endpoints-sctp\n"
+            "add element ip kube-proxy endpoints-tcp { 10.96.0.1 . 80 . 0 : 10.244.0.2 . 8080 }\n"
             "add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 : goto lb-1 }\n");
         assert_changes(r, "");
         set(r, "d/a", one_endpoint);
         assert_changes(r, "");
         set(r, "d/a", other_endpoint);
-        assert_changes(r, "delete element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 }\n"
-                          "add element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 : 10.244.0.3 . 8080 }\n");
+        assert_changes(r, "delete element ip kube-proxy endpoints-tcp { 10.96.0.1 . 80 . 0 }\n"
+                          "add element ip kube-proxy endpoints-tcp { 10.96.0.1 . 80 . 0 : 10.244.0.3 . 8080 }\n");
         kc_ruleset_set(r, "d/a", NULL);
-        assert_changes(r, "delete element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 0 }\n"
+        assert_changes(r, "delete element ip kube-proxy endpoints-tcp { 10.96.0.1 . 80 . 0 }\n"
                           "delete element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 }\n");
         assert_int_equal(kc_ruleset_elements(r), 0);
 }
@@ -114,7 +118,8 @@ static void set_service(struct kc_ruleset *r, int family, const char *service_te
         kc_json_free(service);
 }
 
-static const char slice_fmt[] = "{'addressType':'IPv4','ports':[{'name':'http','port':8080}],'endpoints':["
+static const char slice_fmt[] = "{'addressType':'IPv4','ports':[{'name':'http','port':8080},{'name':'dns','port':5353,"
+                                "'protocol':'UDP'},{'name':'sctp','port':9090,'protocol':'SCTP'}],'endpoints':["
                                 "{'addresses':['%s'],'nodeName':'n1'},{'addresses':['%s'],'nodeName':'n2'}]}";
 
 /* Every kind of Service, made, changed and removed. */
@@ -128,6 +133,12 @@ static void test_the_kernel_takes_it(void **state)
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10','"
             "sessionAffinity':"
             "'ClientIP','ports':[{'name':'http','port':80,'nodePort':30080}]}}",
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10',"
+            "'externalTrafficPolicy':'Local','sessionAffinity':'ClientIP','ports':[{'name':'http','port':80,"
+            "'nodePort':30080}]}}",
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10','ports':["
+            "{'name':'http','port':80,'nodePort':30080},{'name':'dns','port':53,'nodePort':30053,'protocol':'UDP'},"
+            "{'name':'sctp','port':90,'nodePort':30090,'protocol':'SCTP'}]}}",
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.10',"
             "'loadBalancerSourceRanges':['198.51.100.0/24'],'ports':[{'name':'http','port':80,'nodePort':30080}]},"
             "'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.8'}]}}}",
