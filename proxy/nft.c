@@ -13,6 +13,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "json/json.h"
 
 struct kc_nft {
         struct nft_ctx *ctx;
@@ -44,6 +46,39 @@ int kc_nft_run(struct kc_nft *n, const char *commands, struct kc_error *err)
         const char *text = nft_ctx_get_error_buffer(n->ctx);
         const char *end = text ? strchr(text, '\n') : NULL;
         return kc_error_set(err, EIO, "nft: %.*s", end ? (int)(end - text) : 512, text ? text : "unknown error");
+}
+
+static void affinity_of_set(const struct json_object *set, char ***ret_lines)
+{
+        const char *name = kc_json_str(set, "name");
+        const struct json_object *list = kc_json_get(set, "elem");
+
+        if (!name || !kc_str_has_prefix(name, "clients-"))
+                return;
+        for (size_t i = 0; i < kc_json_len(list); i++) {
+                const struct json_object *e = kc_json_get(kc_json_idx(list, i), "elem");
+                const char *address = kc_json_str(e, "val");
+                int64_t left = kc_json_int(e, "expires", 0);
+                if (address && left > 0)
+                        kc_strv_pushf(ret_lines, "%s\t%s\t%lld", name, address, (long long)left);
+        }
+}
+
+void kc_nft_affinity(struct kc_nft *n, int family, char ***ret_lines)
+{
+        const char *command = family == AF_INET ? "list table ip kube-proxy" : "list table ip6 kube-proxy";
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
+
+        nft_ctx_output_set_flags(n->ctx, NFT_CTX_OUTPUT_JSON);
+        int rc = nft_run_cmd_from_buffer(n->ctx, command);
+        const char *text = nft_ctx_get_output_buffer(n->ctx);
+        nft_ctx_output_set_flags(n->ctx, 0);
+        /* No table, or nothing that can be read: the clients are chosen anew. */
+        if (rc != 0 || !text || kc_json_parse(text, strlen(text), NULL, &tree, NULL) < 0)
+                return;
+        const struct json_object *list = kc_json_get(tree, "nftables");
+        for (size_t i = 0; i < kc_json_len(list); i++)
+                affinity_of_set(kc_json_get(kc_json_idx(list, i), "set"), ret_lines);
 }
 
 struct kc_nft_watch {

@@ -16,6 +16,10 @@ void kc_nft_free(struct kc_nft *n);
 KC_DEFINE_CLEANUP(struct kc_nft *, kc_nft_free)
 /* One transaction: all or nothing. Blocks; one thread at a time. */
 int kc_nft_run(struct kc_nft *n, const char *commands, struct kc_error *err);
+/* The clients that the kernel remembers for session affinity: "set\taddress\tseconds left" for each element of a set
+ * "clients-..." in the family's table; none if there is no such table. ret_lines: strv, appended to. Blocks. */
+void kc_nft_affinity(struct kc_nft *n, int family, char ***ret_lines);
+
 /* fn on the loop when a process other than ours has deleted something in a table named kube-proxy (nft flush ruleset).
  * Silent otherwise: a netlink subscription, no polling. */
 struct kc_nft_watch;

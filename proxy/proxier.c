@@ -223,10 +223,13 @@ static int write_family(struct kc_proxier *p, int f, bool full, struct kc_error 
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf commands = KC_BUF_INIT;
 
-        if (full)
-                kc_ruleset_full(p->rulesets[f], &commands);
-        else
+        if (full) {
+                KC_CLEANUP(kc_strv_freep) char **affinity = NULL;
+                kc_nft_affinity(p->nft, families[f], &affinity);
+                kc_ruleset_full(p->rulesets[f], affinity, &commands);
+        } else {
                 kc_ruleset_changes(p->rulesets[f], &commands);
+        }
         if (commands.len == 0) {
                 kc_ruleset_commit(p->rulesets[f]);
                 return 0;

@@ -506,7 +506,39 @@ static void write_base_chains(const struct kc_ruleset *r, struct kc_buf *b)
             f, f, f);
 }
 
-void kc_ruleset_full(struct kc_ruleset *r, struct kc_buf *ret)
+/* Set name -> the chain that uses it. */
+static struct kc_map *affinity_sets(const struct kc_ruleset *r)
+{
+        struct kc_map *sets = kc_map_new(NULL);
+        size_t it = 0;
+        const char *name;
+        void *value;
+
+        while (kc_map_next(r->chains, &it, &name, &value)) {
+                const struct chain *c = value;
+                for (size_t i = 0; c->def.set_names && c->def.set_names[i]; i++)
+                        kc_map_set(sets, c->def.set_names[i], value);
+        }
+        return sets;
+}
+
+/* Clients stay with their endpoints although the table is made anew. */
+static void write_affinity(const struct kc_ruleset *r, char *const *lines, struct kc_buf *b)
+{
+        KC_CLEANUP(kc_map_freep) struct kc_map *sets = affinity_sets(r);
+
+        for (size_t i = 0; lines && lines[i]; i++) {
+                KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(lines[i], '\t');
+                const struct chain *c = kc_map_get(sets, parts[0]);
+                int64_t left;
+                if (!c || kc_strv_len(parts) != 3 || kc_str_to_i64(parts[2], &left) < 0)
+                        continue;
+                kc_buf_addf(b, "add element %s kube-proxy %s { %s expires %llds }\n", r->fam, parts[0], parts[1],
+                    (long long)KC_MIN(left, c->def.timeout_s));
+        }
+}
+
+void kc_ruleset_full(struct kc_ruleset *r, char *const *affinity, struct kc_buf *ret)
 {
         KC_CLEANUP(kc_strv_freep) char **ids = kc_map_sorted_keys(r->elements);
 
@@ -521,6 +553,7 @@ void kc_ruleset_full(struct kc_ruleset *r, struct kc_buf *ret)
                 /* Whatever was applied before is gone with the table: commit looks at every element. */
                 kc_map_set(r->dirty, ids[i], r);
         }
+        write_affinity(r, affinity, ret);
 }
 
 void kc_ruleset_commit(struct kc_ruleset *r)

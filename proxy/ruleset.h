@@ -33,8 +33,9 @@ void kc_ruleset_set_nodeport_cidrs(struct kc_ruleset *r, char *const *cidrs);
 /* Appends the nft commands for everything that was set since the last kc_ruleset_commit; its size depends on the
  * change. Nothing is appended when nothing changed. */
 void kc_ruleset_changes(struct kc_ruleset *r, struct kc_buf *ret);
-/* Appends the commands that make the whole table anew, atomically. */
-void kc_ruleset_full(struct kc_ruleset *r, struct kc_buf *ret);
+/* Appends the commands that make the whole table anew, atomically. affinity: lines of kc_nft_affinity, kept where the
+ * set is still wanted; or NULL. */
+void kc_ruleset_full(struct kc_ruleset *r, char *const *affinity, struct kc_buf *ret);
 /* The last commands were carried out. */
 void kc_ruleset_commit(struct kc_ruleset *r);
 size_t kc_ruleset_elements(const struct kc_ruleset *r);

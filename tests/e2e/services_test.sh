@@ -104,7 +104,7 @@ udp_moves_to_the_new_endpoint() {
     until_ok 10 grep -qx u4 "$DATA_DIR/udp" || fail "the flow does not find an endpoint that comes after none"
     kill $pid
     wait $pid 2>/dev/null
-    kubectl delete service udp pod/u4 --force --grace-period=0 >/dev/null 2>&1
+    kubectl delete service/udp pod/u4 >/dev/null
 }
 
 # --- Addresses and policies
@@ -231,16 +231,17 @@ terminating() {
 affinity() {
     local ip first i
     for i in 1 2 3; do web aff$i aff | kubectl apply -f - >/dev/null; done
-    service aff aff 'sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 3}}' && ready aff || return 1
+    service aff aff 'sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 4}}' && ready aff || return 1
     ip=$(field service/aff .spec.clusterIP)
     until_ok 10 eval '[ "$(kubectl get endpoints aff -o "jsonpath={.subsets[0].addresses[*].ip}" | wc -w)" = 3 ]'
     until_ok 10 who "$ip" || return 1
     first=$(who "$ip" | cut -d' ' -f1)
     expect "answers of one client" "$first" "$(for i in 1 2 3 4 5 6 7 8 9 10; do who "$ip" | cut -d' ' -f1; done | sort -u)"
     kill -9 "$(cat "$DATA_DIR/run/kube-proxy.pid")"
-    expect "while kube-proxy is away" "$first" "$(who "$ip" | cut -d' ' -f1)"
+    until_ok 10 in_node curl -sf http://127.0.0.1:10256/healthz
+    expect "after a restart of kube-proxy" "$first" "$(who "$ip" | cut -d' ' -f1)"
     # Idle for longer than the timeout: any of the three.
-    until_ok 60 eval 'sleep 3.2; [ "$(who '"$ip"' | cut -d" " -f1)" != '"$first"' ]' || fail "affinity does not end"
+    until_ok 60 eval 'sleep 4.2; [ "$(who '"$ip"' | cut -d" " -f1)" != '"$first"' ]' || fail "affinity does not end"
     kubectl delete service/aff pod/aff1 pod/aff2 pod/aff3 >/dev/null
 }
 

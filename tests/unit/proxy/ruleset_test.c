@@ -90,10 +90,13 @@ static void run(struct kc_nft *nft, struct kc_ruleset *r, bool full)
 {
         struct kc_buf b = KC_BUF_INIT;
         struct kc_error err = KC_ERROR_INIT;
-        if (full)
-                kc_ruleset_full(r, &b);
-        else
+        if (full) {
+                KC_CLEANUP(kc_strv_freep) char **affinity = NULL;
+                kc_nft_affinity(nft, AF_INET, &affinity);
+                kc_ruleset_full(r, affinity, &b);
+        } else {
                 kc_ruleset_changes(r, &b);
+        }
         if (b.len && kc_nft_run(nft, kc_buf_str(&b), &err) < 0)
                 fail_msg("%s in\n%s", kc_error_message(&err), kc_buf_str(&b));
         kc_ruleset_commit(r);
@@ -175,12 +178,46 @@ static void test_the_kernel_takes_it(void **state)
         }
 }
 
+/* A table that is made anew remembers who was sent where. */
+static void test_affinity_outlives_the_table(void **state)
+{
+        static const char service[] =
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'clusterIP':'10.96.0.10','sessionAffinity':'ClientIP',"
+            "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':600}},'ports':[{'name':'http','port':80}]}}";
+        KC_CLEANUP(kc_nft_freep) struct kc_nft *nft = NULL;
+        KC_CLEANUP(kc_ruleset_freep) struct kc_ruleset *r = make(AF_INET);
+        KC_CLEANUP(kc_strv_freep) char **before = NULL;
+        KC_CLEANUP(kc_strv_freep) char **after = NULL;
+        KC_CLEANUP(kc_freep) char *add = NULL;
+        char slice[512];
+
+        (void)state;
+        if (unshare(CLONE_NEWNET) < 0)
+                skip(); /* not root */
+        assert_int_equal(kc_nft_new(&nft, NULL), 0);
+        kc_nft_affinity(nft, AF_INET, &before);
+        assert_null(before); /* no table yet */
+        run(nft, r, true);
+        (void)snprintf(slice, sizeof(slice), slice_fmt, "10.244.0.2", "10.244.1.2");
+        set_service(r, AF_INET, service, slice);
+        run(nft, r, false);
+        add = kc_asprintf("add element ip kube-proxy clients-%08x-%08x { 192.0.2.1 }\n", kc_fnv32a("d/web:http", 10),
+            kc_fnv32a("10.244.0.2 8080", 15));
+        assert_int_equal(kc_nft_run(nft, add, NULL), 0);
+        run(nft, r, true);
+        kc_nft_affinity(nft, AF_INET, &after);
+        assert_int_equal(kc_strv_len(after), 1);
+        assert_non_null(strstr(after[0], "\t192.0.2.1\t"));
+        assert_true(atoi(strrchr(after[0], '\t') + 1) > 590);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_only_the_change_is_written),
             cmocka_unit_test(test_the_first_of_two_claims_counts),
             cmocka_unit_test(test_the_kernel_takes_it),
+            cmocka_unit_test(test_affinity_outlives_the_table),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
