@@ -153,7 +153,9 @@ static char *affinity_chain(struct port_ctx *c, const char *which, const struct 
         if (has_chain(c, name))
                 return name;
         for (size_t i = 0; i < eps->n; i++) {
-                KC_CLEANUP(kc_freep) char *ep = kc_asprintf("%s %d", eps->v[i].ip, eps->v[i].port);
+                /* The kernel does not change the timeout of a set that is there: another one has another name. */
+                KC_CLEANUP(kc_freep)
+                char *ep = kc_asprintf("%s %d %lld", eps->v[i].ip, eps->v[i].port, (long long)c->affinity_timeout_s);
                 KC_CLEANUP(kc_freep)
                 char *set = kc_asprintf("clients-%08x-%08x", c->hash, kc_fnv32a(ep, strlen(ep)));
                 KC_CLEANUP(kc_freep)

@@ -231,7 +231,7 @@ terminating() {
 affinity() {
     local ip first i
     for i in 1 2 3; do web aff$i aff | kubectl apply -f - >/dev/null; done
-    service aff aff 'sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 4}}' && ready aff || return 1
+    service aff aff 'sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}' && ready aff || return 1
     ip=$(field service/aff .spec.clusterIP)
     until_ok 10 eval '[ "$(kubectl get endpoints aff -o "jsonpath={.subsets[0].addresses[*].ip}" | wc -w)" = 3 ]'
     until_ok 10 who "$ip" || return 1
@@ -240,8 +240,10 @@ affinity() {
     kill -9 "$(cat "$DATA_DIR/run/kube-proxy.pid")"
     until_ok 10 in_node curl -sf http://127.0.0.1:10256/healthz
     expect "after a restart of kube-proxy" "$first" "$(who "$ip" | cut -d' ' -f1)"
-    # Idle for longer than the timeout: any of the three.
-    until_ok 60 eval 'sleep 4.2; [ "$(who '"$ip"' | cut -d" " -f1)" != '"$first"' ]' || fail "affinity does not end"
+    # Idle for longer than the timeout, which was shortened: any of the three.
+    kubectl patch service aff -p '{"spec":{"sessionAffinityConfig":{"clientIP":{"timeoutSeconds":1}}}}' >/dev/null
+    until_ok 10 eval 'ruleset | grep -q "timeout 1s"' || fail "another timeout is not taken"
+    until_ok 60 eval 'sleep 1.2; [ "$(who '"$ip"' | cut -d" " -f1)" != '"$first"' ]' || fail "affinity does not end"
     kubectl delete service/aff pod/aff1 pod/aff2 pod/aff3 >/dev/null
 }
 

@@ -139,6 +139,10 @@ static void test_the_kernel_takes_it(void **state)
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10',"
             "'externalTrafficPolicy':'Local','sessionAffinity':'ClientIP','ports':[{'name':'http','port':80,"
             "'nodePort':30080}]}}",
+            "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10',"
+            "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':5}},"
+            "'externalTrafficPolicy':'Local','sessionAffinity':'ClientIP','ports':[{'name':'http','port':80,"
+            "'nodePort':30080}]}}",
             "{'metadata':{'name':'web','namespace':'d'},'spec':{'type':'NodePort','clusterIP':'10.96.0.10','ports':["
             "{'name':'http','port':80,'nodePort':30080},{'name':'dns','port':53,'nodePort':30053,'protocol':'UDP'},"
             "{'name':'sctp','port':90,'nodePort':30090,'protocol':'SCTP'}]}}",
@@ -202,7 +206,7 @@ static void test_affinity_outlives_the_table(void **state)
         set_service(r, AF_INET, service, slice);
         run(nft, r, false);
         add = kc_asprintf("add element ip kube-proxy clients-%08x-%08x { 192.0.2.1 }\n", kc_fnv32a("d/web:http", 10),
-            kc_fnv32a("10.244.0.2 8080", 15));
+            kc_fnv32a("10.244.0.2 8080 600", 19));
         assert_int_equal(kc_nft_run(nft, add, NULL), 0);
         run(nft, r, true);
         kc_nft_affinity(nft, AF_INET, &after);
