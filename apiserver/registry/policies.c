@@ -114,9 +114,6 @@ const struct kc_strategy kc_strategy_validatingadmissionpolicybindings = {
 const struct kc_strategy kc_strategy_mutatingadmissionpolicies = {WEBHOOKS("mutatingadmissionpolicies")};
 const struct kc_strategy kc_strategy_mutatingadmissionpolicybindings = {WEBHOOKS("mutatingadmissionpolicybindings")};
 
-const struct kc_strategy kc_strategy_apiservices = {
-    .group = "apiregistration.k8s.io", .resource = "apiservices", UNCOUNTED, .require_resource_version = true};
-
 /* --- resource.k8s.io */
 
 const struct kc_strategy kc_strategy_deviceclasses = {.group = "resource.k8s.io", .resource = "deviceclasses", COUNTED};

@@ -113,6 +113,8 @@ void kc_v_meta_update(struct kc_v *v, const struct json_object *obj, const struc
 /* --- Resources */
 void kc_v_resource_quantity(
     struct kc_v *v, const struct kc_vpath *p, const char *resource, const struct json_object *q);
+/* True if the name is one of a resource at all. */
+bool kc_v_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource);
 /* What the resources of a container may be called. */
 void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource);
 /* pod_claims: spec.resourceClaims. */
@@ -219,6 +221,14 @@ V_KIND(validating_admission_policy);
 V_KIND(validating_admission_policy_binding);
 V_KIND(mutating_admission_policy);
 V_KIND(mutating_admission_policy_binding);
+V_KIND(resource_quota);
+V_KIND(limit_range);
+V_KIND(pod_template);
+V_KIND(runtime_class);
+V_KIND(flow_schema);
+V_KIND(priority_level_configuration);
+V_KIND(certificate_signing_request);
+V_KIND(api_service);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);

@@ -1,4 +1,4 @@
-/* RBAC kinds, Leases and PriorityClasses. Any thread. */
+/* RBAC kinds, Leases, PriorityClasses, RuntimeClasses and PodTemplates. Any thread. */
 #include <string.h>
 
 #include "api/validation_internal.h"
@@ -248,4 +248,52 @@ void kc_v_update_priority_class(
                 kc_v_forbidden(v, V_CHILD(NULL, "value"), "may not be changed in an update.");
         kc_v_immutable(v, V_CHILD(NULL, "preemptionPolicy"), kc_json_get(o, "preemptionPolicy"),
             kc_json_get(old, "preemptionPolicy"));
+}
+
+/* --- RuntimeClasses */
+
+static void unique_tolerations(struct kc_v *v, const struct kc_vpath *p, const struct json_object *list)
+{
+        kc_v_tolerations(v, p, list);
+        kc_v_repeated(v, p, list);
+}
+
+void kc_v_create_runtime_class(struct kc_v *v, const struct json_object *o)
+{
+        const struct json_object *fixed = kc_json_at(o, "overhead.podFixed"),
+                                 *scheduling = kc_json_get(o, "scheduling");
+        const struct kc_vpath *p = V_CHILD(NULL, "scheduling");
+        kc_v_meta(v, o, false, kc_name_dns1123_subdomain);
+        kc_v_name(v, V_CHILD(NULL, "handler"), kc_v_str(o, "handler"), kc_name_dns1123_label);
+        if (fixed) {
+                KC_CLEANUP(kc_json_freep) struct json_object *resources = json_object_new_object();
+                kc_json_set(resources, "limits", kc_json_copy(fixed));
+                kc_v_resources(v, V_CHILD2(NULL, "overhead", "podFixed"), resources, false, NULL);
+        }
+        kc_v_labels(v, V_CHILD(p, "nodeSelector"), kc_json_get(scheduling, "nodeSelector"));
+        unique_tolerations(v, V_CHILD(p, "tolerations"), kc_json_get(scheduling, "tolerations"));
+}
+
+void kc_v_update_runtime_class(
+    struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource)
+{
+        (void)subresource; /* there is none */
+        kc_v_meta_update(v, o, old);
+        kc_v_immutable(v, V_CHILD(NULL, "handler"), kc_json_get(o, "handler"), kc_json_get(old, "handler"));
+}
+
+/* --- PodTemplates */
+
+void kc_v_create_pod_template(struct kc_v *v, const struct json_object *o)
+{
+        kc_v_meta(v, o, true, kc_name_dns1123_subdomain);
+        kc_v_pod_template(v, V_CHILD(NULL, "template"), kc_json_get(o, "template"));
+}
+
+void kc_v_update_pod_template(
+    struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource)
+{
+        (void)subresource; /* there is none */
+        kc_v_meta_update(v, o, old);
+        kc_v_pod_template(v, V_CHILD(NULL, "template"), kc_json_get(o, "template"));
 }

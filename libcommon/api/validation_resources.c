@@ -61,8 +61,7 @@ static bool is_integer_resource(const char *resource)
         return kc_v_in(resource, names) || is_extended(resource);
 }
 
-/* True if the name is one of a resource at all. */
-static bool resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
+bool kc_v_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
 {
         size_t before = v->errors->n;
         kc_v_name(v, p, resource, kc_name_label_key);
@@ -76,7 +75,7 @@ static bool resource_name(struct kc_v *v, const struct kc_vpath *p, const char *
 
 void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
 {
-        (void)resource_name(v, p, resource); /* what is wrong is noted; more may be */
+        (void)kc_v_resource_name(v, p, resource); /* what is wrong is noted; more may be */
         if (!strchr(resource, '/')) {
                 if (!kc_v_in(resource, standard_container) && !is_huge_page(resource))
                         kc_v_invalid_str(v, p, resource, "must be a standard resource for containers");
@@ -88,7 +87,7 @@ void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, cons
 static void pod_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
 {
         static const char *const supported[] = {"cpu", "memory", NULL};
-        if (resource_name(v, p, resource) && !kc_v_in(resource, supported) && !is_huge_page(resource))
+        if (kc_v_resource_name(v, p, resource) && !kc_v_in(resource, supported) && !is_huge_page(resource))
                 kc_v_not_supported(v, p, resource, supported);
 }
 
