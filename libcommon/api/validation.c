@@ -59,6 +59,7 @@ static const struct {
     RULES("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", priority_level_configuration),
     RULES("certificates.k8s.io", "CertificateSigningRequest", certificate_signing_request),
     RULES("apiregistration.k8s.io", "APIService", api_service),
+    RULES("apiextensions.k8s.io", "CustomResourceDefinition", custom_resource_definition),
     RULES("batch", "Job", job),
     RULES("batch", "CronJob", cron_job),
     RULES("discovery.k8s.io", "EndpointSlice", endpoint_slice),

@@ -229,6 +229,7 @@ V_KIND(flow_schema);
 V_KIND(priority_level_configuration);
 V_KIND(certificate_signing_request);
 V_KIND(api_service);
+V_KIND(custom_resource_definition);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);
