@@ -127,6 +127,8 @@ bool kc_v_positive_quantity(struct kc_v *v, const struct kc_vpath *p, const stru
 void kc_v_nonnegative_quantity(struct kc_v *v, const struct kc_vpath *p, const struct json_object *q);
 /* Is it unprefixed, or of the domain kubernetes.io? */
 bool kc_v_is_native_resource(const char *resource);
+/* Is it one that somebody else defines, and may a quota of it be named? */
+bool kc_v_is_extended_resource(const char *resource);
 bool kc_v_read_quantity(const struct json_object *q, struct kc_quantity *ret);
 
 /* --- Pods */
@@ -230,6 +232,10 @@ V_KIND(priority_level_configuration);
 V_KIND(certificate_signing_request);
 V_KIND(api_service);
 V_KIND(custom_resource_definition);
+V_KIND(resource_claim);
+V_KIND(resource_claim_template);
+V_KIND(device_class);
+V_KIND(resource_slice);
 V_KIND(job);
 V_KIND(cron_job);
 V_KIND(role);

@@ -28,7 +28,7 @@ bool kc_v_is_native_resource(const char *resource)
         return !strchr(resource, '/') || strstr(resource, "kubernetes.io/");
 }
 
-static bool is_extended(const char *resource)
+bool kc_v_is_extended_resource(const char *resource)
 {
         if (kc_v_is_native_resource(resource) || kc_str_has_prefix(resource, "requests."))
                 return false;
@@ -58,7 +58,7 @@ static bool is_integer_resource(const char *resource)
 {
         static const char *const names[] = {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets",
             "configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers", NULL};
-        return kc_v_in(resource, names) || is_extended(resource);
+        return kc_v_in(resource, names) || kc_v_is_extended_resource(resource);
 }
 
 bool kc_v_resource_name(struct kc_v *v, const struct kc_vpath *p, const char *resource)
@@ -79,7 +79,7 @@ void kc_v_container_resource_name(struct kc_v *v, const struct kc_vpath *p, cons
         if (!strchr(resource, '/')) {
                 if (!kc_v_in(resource, standard_container) && !is_huge_page(resource))
                         kc_v_invalid_str(v, p, resource, "must be a standard resource for containers");
-        } else if (!kc_v_is_native_resource(resource) && !is_extended(resource)) {
+        } else if (!kc_v_is_native_resource(resource) && !kc_v_is_extended_resource(resource)) {
                 kc_v_invalid_str(v, p, resource, "doesn't follow extended resource name standard");
         }
 }

@@ -260,17 +260,20 @@ void kc_v_claim_spec(struct kc_v *v, const struct kc_vpath *p, const struct json
         class_name(v, p, spec, "volumeAttributesClassName");
 }
 
-void kc_v_claim_template(struct kc_v *v, const struct kc_vpath *p, const struct json_object *template)
+void kc_v_template_meta(struct kc_v *v, const struct kc_vpath *p, const struct json_object *meta)
 {
-        const struct json_object *meta = kc_json_get(template, "metadata");
-        const struct kc_vpath *at = V_CHILD(p, "metadata");
-        kc_v_annotations(v, V_CHILD(at, "annotations"), kc_json_get(meta, "annotations"));
-        kc_v_labels(v, V_CHILD(at, "labels"), kc_json_get(meta, "labels"));
+        kc_v_annotations(v, V_CHILD(p, "annotations"), kc_json_get(meta, "annotations"));
+        kc_v_labels(v, V_CHILD(p, "labels"), kc_json_get(meta, "labels"));
         KC_JSON_FOREACH(meta, key, value)
         {
                 if (value && !kc_streq(key, "annotations") && !kc_streq(key, "labels"))
-                        kc_v_forbidden(v, V_CHILD(at, key), "cannot be set");
+                        kc_v_forbidden(v, V_CHILD(p, key), "cannot be set");
         }
+}
+
+void kc_v_claim_template(struct kc_v *v, const struct kc_vpath *p, const struct json_object *template)
+{
+        kc_v_template_meta(v, V_CHILD(p, "metadata"), kc_json_get(template, "metadata"));
         kc_v_claim_spec(v, V_CHILD(p, "spec"), kc_json_get(template, "spec"));
 }
 

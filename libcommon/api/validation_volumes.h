@@ -13,7 +13,9 @@ bool kc_v_same_persistent_volume_source(const struct json_object *a, const struc
 void kc_v_persistent_volume_spec(
     struct kc_v *v, const struct kc_vpath *p, const struct json_object *spec, const char *volume);
 void kc_v_claim_spec(struct kc_v *v, const struct kc_vpath *p, const struct json_object *spec);
-/* In a pod: labels and annotations are all that its metadata may have. */
+/* The metadata of a template of which labels and annotations are all that may be set. */
+void kc_v_template_meta(struct kc_v *v, const struct kc_vpath *p, const struct json_object *meta);
+/* In a pod. */
 void kc_v_claim_template(struct kc_v *v, const struct kc_vpath *p, const struct json_object *template);
 void kc_v_csi_driver_name(struct kc_v *v, const struct kc_vpath *p, const char *name);
 /* A core/v1 NodeSelector. */
