@@ -1,110 +1,32 @@
 /* History, rolling updates and status of DaemonSets. Pool threads. */
 #include <string.h>
 
-#include "base/rand.h"
 #include "base/str.h"
 #include "controller-manager/daemonset_internal.h"
+#include "controller-manager/history.h"
 
 /* --- History: one ControllerRevision for each template */
 
-static struct json_object *revision_data(const struct json_object *ds)
+static struct kc_history history_of(const struct kc_ds_sync *s)
 {
-        struct json_object *t = kc_json_copy(kc_json_at(ds, "spec.template"));
-        kc_json_set_str(t, "$patch", "replace");
-        return kc_json_build("{'spec':{'template':%o}}", t);
-}
-
-static void own_revisions(const struct kc_ds_sync *s, struct kc_objects *ret)
-{
-        kc_informer_by_index(s->c->revisions, "controller", kc_meta_uid(s->ds), ret);
-}
-
-static int64_t revision_of(const struct kc_object *o)
-{
-        return kc_json_int(kc_object_json(o), "revision", 0);
-}
-
-static char *hash_of(const struct json_object *data, int64_t collisions)
-{
-        struct kc_buf b = KC_BUF_INIT;
-        kc_json_write_sorted(&b, data);
-        if (collisions)
-                kc_buf_addf(&b, "%lld", (long long)collisions);
-        uint32_t h = kc_fnv32a(b.data, b.len);
-        kc_buf_done(&b);
-        return kc_safe_encode(h);
-}
-
-/* A template that was there before becomes the newest revision again (rollback). */
-static int renumber(struct kc_ds_sync *s, const struct kc_object *rev, int64_t revision, struct kc_error *err)
-{
-        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_object_copy_json(rev);
-        if (revision_of(rev) == revision)
-                return 0;
-        kc_json_set_int(tree, "revision", revision);
-        return kc_rest_update(s->c->rest, &KC_CONTROLLERREVISIONS, NULL, tree, NULL, err);
-}
-
-static int create_revision(struct kc_ds_sync *s, struct json_object *take_data, int64_t revision, struct kc_error *err)
-{
-        KC_CLEANUP(kc_json_freep) struct json_object *data = take_data, *have = NULL;
-        int64_t collisions = kc_json_int_at(s->ds, "status.collisionCount", 0);
-        KC_CLEANUP(kc_freep) char *hash = hash_of(data, collisions);
-        KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s-%s", kc_meta_name(s->ds), hash);
-        KC_CLEANUP(kc_json_freep)
-        struct json_object *tree =
-            kc_json_build("{'apiVersion':'apps/v1','kind':'ControllerRevision','metadata':{'name':%s,'namespace':%s,"
-                          "'labels':%o,'ownerReferences':[%o]},'data':%o,'revision':%lld}",
-                name, kc_meta_namespace(s->ds), kc_json_copy(kc_json_at(s->ds, "spec.template.metadata.labels")),
-                kc_meta_new_controller_ref(s->ds, "apps/v1", "DaemonSet"), kc_json_copy(data), (long long)revision);
-        int rc;
-
-        kc_meta_set_label(tree, KC_REVISION_HASH, hash);
-        rc = kc_rest_create(s->c->rest, &KC_CONTROLLERREVISIONS, kc_meta_namespace(s->ds), tree, NULL, err);
-        if (rc < 0 && kc_error_is(err, KC_REASON_ALREADY_EXISTS)) {
-                kc_error_done(err);
-                rc = kc_rest_get(s->c->rest, &KC_CONTROLLERREVISIONS, kc_meta_namespace(s->ds), name, &have, err);
-                if (rc == 0 && !kc_json_equal(kc_json_get(have, "data"), data)) {
-                        KC_CLEANUP(kc_json_freep) struct json_object *ds = kc_json_copy(s->ds);
-                        kc_json_set_int(kc_json_ensure_obj(ds, "status"), "collisionCount", collisions + 1);
-                        rc = kc_rest_update(s->c->rest, &KC_DAEMONSETS, "status", ds, NULL, err);
-                        return rc < 0 ? rc
-                                      : kc_error_set_api(err, 409, KC_REASON_CONFLICT, "the hash of %s collides", name);
-                }
-        }
-        if (rc == 0)
-                s->hash = KC_TAKE(hash);
-        return rc;
+        return (struct kc_history){.rest = s->c->rest,
+            .revisions = s->c->revisions,
+            .gvr = &KC_DAEMONSETS,
+            .owner = s->ds,
+            .label = KC_REVISION_HASH};
 }
 
 int kc_ds_history(struct kc_ds_sync *s, struct kc_error *err)
 {
-        struct json_object *data = revision_data(s->ds);
-        struct kc_objects revisions = {0};
-        const struct kc_object *current = NULL;
-        int64_t max_old = 0;
-        int rc;
-
-        own_revisions(s, &revisions);
-        for (size_t i = 0; i < revisions.n; i++) {
-                if (!current && kc_json_equal(kc_json_get(kc_object_json(revisions.v[i]), "data"), data))
-                        current = revisions.v[i];
-                else
-                        max_old = KC_MAX(max_old, revision_of(revisions.v[i]));
-        }
-        if (current) {
-                s->hash = kc_strdup(kc_meta_label(kc_object_json(current), KC_REVISION_HASH));
-                rc = renumber(s, current, KC_MAX(max_old + 1, revision_of(current)), err);
-                kc_json_free(data);
-        } else {
-                rc = create_revision(s, data, max_old + 1, err);
-        }
-        kc_objects_done(&revisions);
-        return rc;
+        const struct kc_history h = history_of(s);
+        return kc_history_sync(&h, kc_history_data(s->ds), NULL, &s->hash, err);
 }
 
-static bool hash_in_use(const struct kc_ds_sync *s, const char *hash)
+static bool in_use(void *arg, const struct json_object *revision)
 {
+        const struct kc_ds_sync *s = arg;
+        const char *hash = kc_meta_label(revision, KC_REVISION_HASH);
+
         for (size_t i = 0; i < s->pods.n; i++)
                 if (kc_streq(kc_meta_label(kc_object_json(s->pods.v[i]), KC_REVISION_HASH), hash))
                         return true;
@@ -113,29 +35,8 @@ static bool hash_in_use(const struct kc_ds_sync *s, const char *hash)
 
 int kc_ds_cleanup_history(struct kc_ds_sync *s, struct kc_error *err)
 {
-        struct kc_objects revisions = {0};
-        int64_t limit = kc_json_int_at(s->ds, "spec.revisionHistoryLimit", 10), unused = 0;
-        int rc = 0;
-
-        own_revisions(s, &revisions);
-        for (size_t i = 0; i < revisions.n; i++)
-                unused += !hash_in_use(s, kc_meta_label(kc_object_json(revisions.v[i]), KC_REVISION_HASH));
-        for (; unused > limit && rc == 0; unused--) {
-                size_t victim = revisions.n;
-                for (size_t i = 0; i < revisions.n; i++)
-                        if (revisions.v[i] &&
-                            !hash_in_use(s, kc_meta_label(kc_object_json(revisions.v[i]), KC_REVISION_HASH)) &&
-                            (victim == revisions.n || revision_of(revisions.v[i]) < revision_of(revisions.v[victim])))
-                                victim = i;
-                if (victim == revisions.n)
-                        break;
-                rc = kc_rest_delete(s->c->rest, &KC_CONTROLLERREVISIONS, kc_meta_namespace(s->ds),
-                    kc_object_name(revisions.v[victim]), NULL, NULL, err);
-                kc_object_unref(revisions.v[victim]);
-                revisions.v[victim] = NULL;
-        }
-        kc_objects_done(&revisions);
-        return rc;
+        const struct kc_history h = history_of(s);
+        return kc_history_cleanup(&h, kc_json_int_at(s->ds, "spec.revisionHistoryLimit", 10), in_use, s, err);
 }
 
 /* --- Rolling update */

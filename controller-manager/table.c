@@ -15,6 +15,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_deployment_controller,
     &kc_replicationcontroller_controller,
     &kc_replicaset_controller,
+    &kc_statefulset_controller,
     &kc_job_controller,
     &kc_ttlafterfinished_controller,
     &kc_disruption_controller,
