@@ -46,6 +46,17 @@ void flow_integral_set(struct flow_integral *i, double x, double now);
 /* Average, deviation and maximum since the last reset. */
 void flow_integral_reset(struct flow_integral *i, double now, double *ret_avg, double *ret_dev, double *ret_max);
 
+/* How long a value was within which bounds, in nanoseconds: a timing histogram. */
+enum { FLOW_BUCKETS_MAX = 16 };
+struct flow_timing {
+        double x, since; /* since 0: not begun */
+        uint64_t counts[FLOW_BUCKETS_MAX + 1];
+        double sum;
+};
+enum flow_scale { FLOW_SCALE_REQUESTS, FLOW_SCALE_SEATS, FLOW_SCALE_DEMAND, FLOW_SCALE_KINDS };
+const double *flow_buckets(enum flow_scale scale, size_t *ret_n);
+void flow_timing_set(struct flow_timing *t, enum flow_scale scale, double x, double now);
+
 struct flow_queue {
         struct kc_list waiting; /* of tickets, the oldest first */
         size_t n_waiting, n_executing;
@@ -68,7 +79,9 @@ struct flow_level {
         unsigned seats_in_use, seats_waiting, n_executing, n_waiting;
         double r, r_since; /* virtual time */
         size_t robin;
+        double latest_s, dispatch_r; /* where the last one that was dispatched started; r then */
         struct flow_integral demand;
+        struct flow_timing waiting_requests, executing_requests, executing_seats, wanted_seats;
         double smoothed, average, deviation, high;
         double target;
         uint64_t dispatched, rejected, timed_out, cancelled;
@@ -116,7 +129,7 @@ struct kc_flow_ticket {
         struct kc_flow *flow;
         struct flow_schema *schema;
         struct flow_level *level;
-        char *level_uid;
+        char *level_name, *level_uid;
         char *distinguisher; /* what the flow is told apart by */
         uint64_t hash;
         struct kc_flow_work work;
@@ -129,7 +142,8 @@ struct kc_flow_ticket {
         struct kc_loop *loop;
         void (*on_turn)(void *arg);
         void *arg;
-        bool is_watch, waited;
+        bool is_watch, mutating, waited;
+        size_t watches;
         struct kc_flow_attrs attrs; /* the holder's, while it waits or is executed */
 };
 
@@ -140,7 +154,12 @@ struct kc_flow {
         size_t n_schemas;
         struct kc_map *levels; /* name -> struct flow_level */
         struct kc_list tickets;
-        struct kc_list finishing;          /* by release_at */
+        struct kc_list finishing; /* by release_at */
+        double fair_fraction;
+        struct flow_kind {
+                size_t waiting, executing;
+                struct flow_timing waiting_timing, executing_timing;
+        } kinds[2];                        /* of requests: readOnly, mutating */
         struct kc_timer *adjust, *release; /* the loop's */
         atomic_bool release_posted;
 };
@@ -157,5 +176,5 @@ void flow_metrics_start(const struct kc_flow_ticket *t);
 void flow_metrics_wait_ended(const struct kc_flow_ticket *t, bool executed, double now);
 void flow_metrics_end(const struct kc_flow_ticket *t, double now);
 void flow_metrics_reject(const struct kc_flow_ticket *t, const char *why);
-void flow_metrics_level(const struct flow_level *l);
-void flow_metrics_fair_fraction(double f);
+/* What is not counted as it happens. Under the lock. */
+void flow_metrics_publish(struct kc_flow *f, double now);

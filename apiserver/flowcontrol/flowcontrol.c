@@ -24,6 +24,7 @@ static void ticket_unref(struct kc_flow_ticket *t)
         if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1)
                 return;
         flow_schema_unref(t->schema);
+        kc_free(t->level_name);
         kc_free(t->level_uid);
         kc_free(t->distinguisher);
         kc_free(t);
@@ -42,18 +43,26 @@ static bool is_quiet(const struct flow_level *l)
         return !l->configured && flow_level_idle(l);
 }
 
-static void started(struct kc_flow_ticket *t)
+/* Under the lock: one more, or less, of its kind waits or is executed. */
+static void count_kind(struct kc_flow_ticket *t, int waiting, int executing, double now)
 {
-        t->level->dispatched++;
-        flow_metrics_start(t);
+        struct kc_flow *f = t->flow;
+        struct flow_kind *k = &f->kinds[t->mutating];
+        int limit = t->mutating ? f->o.max_mutating : f->o.max_readonly;
+        k->waiting += (size_t)waiting;
+        k->executing += (size_t)executing;
+        flow_timing_set(&k->waiting_timing, FLOW_SCALE_KINDS, (double)k->waiting, now);
+        flow_timing_set(&k->executing_timing, FLOW_SCALE_KINDS, (double)k->executing / KC_MAX(limit, 1), now);
 }
 
 /* Under the lock: those whose turn it is are told. A level that is gone and empty is forgotten. */
 static void serve(struct kc_flow *f, struct flow_level *l, double now)
 {
         for (struct kc_flow_ticket *t; (t = flow_level_next(l, now));) {
+                l->dispatched++;
+                count_kind(t, -1, 1, now);
                 flow_metrics_wait_ended(t, true, now);
-                started(t);
+                flow_metrics_start(t);
                 atomic_fetch_add(&t->refs, 1); /* turn() gives it back */
                 kc_loop_post(t->loop, turn, t);
         }
@@ -104,6 +113,8 @@ static struct kc_flow_ticket *ticket_new(struct kc_flow *f, const struct kc_flow
         t->on_turn = r->on_turn;
         t->arg = r->arg;
         t->is_watch = r->is_watch;
+        t->mutating = r->mutating;
+        t->watches = r->watches;
         t->attrs = r->attrs;
         kc_list_init(&t->node);
         return t;
@@ -119,6 +130,7 @@ enum kc_flow_answer kc_flow_enter(
         t->schema = flow_schema_ref(classify(f, &r->attrs, &t->level));
         t->distinguisher = kc_strdup(flow_distinguisher(t->schema, &r->attrs));
         t->hash = flow_hash(t->schema, t->distinguisher);
+        t->level_name = kc_strdup(t->level->name);
         t->level_uid = kc_strdup(t->level->uid);
         t->arrived = now;
         t->work = (struct kc_flow_work){.initial_seats = 1};
@@ -127,15 +139,20 @@ enum kc_flow_answer kc_flow_enter(
         if (answer != KC_FLOW_REJECT)
                 kc_list_push_back(&f->tickets, &t->all_node);
         if (answer == KC_FLOW_EXECUTE) {
-                started(t);
+                t->level->dispatched++;
+                count_kind(t, 0, 1, now);
         } else if (answer == KC_FLOW_WAIT) {
+                count_kind(t, 1, 0, now);
                 flow_metrics_enqueue(t, t->queue->n_waiting);
                 serve(f, t->level, now); /* it may be the one for which there are seats */
         } else {
                 t->level->rejected++;
-                flow_metrics_reject(t, why);
         }
         pthread_mutex_unlock(&f->lock);
+        if (answer == KC_FLOW_EXECUTE)
+                flow_metrics_start(t);
+        else if (answer == KC_FLOW_REJECT)
+                flow_metrics_reject(t, why);
         *ret_ticket = t;
         return answer;
 }
@@ -149,6 +166,7 @@ bool kc_flow_give_up(struct kc_flow_ticket *t)
                 double now = now_of(f);
                 flow_level_remove(t->level, t, now);
                 kc_list_remove(&t->all_node);
+                count_kind(t, -1, 0, now);
                 flow_metrics_wait_ended(t, false, now);
                 t->level->timed_out++;
                 flow_metrics_reject(t, "time-out");
@@ -216,18 +234,21 @@ void kc_flow_leave(struct kc_flow_ticket *take_t)
         if (!t)
                 return;
         struct kc_flow *f = t->flow;
+        bool executed = false;
         t->left = true;
         pthread_mutex_lock(&f->lock);
         double now = now_of(f);
         if (t->state == FLOW_WAITING) {
                 flow_level_remove(t->level, t, now);
                 kc_list_remove(&t->all_node);
+                count_kind(t, -1, 0, now);
                 flow_metrics_wait_ended(t, false, now);
                 t->level->cancelled++;
                 flow_metrics_reject(t, "cancelled");
                 serve(f, t->level, now);
         } else if (t->state == FLOW_EXECUTING) {
-                flow_metrics_end(t, now);
+                executed = true;
+                count_kind(t, 0, -1, now);
                 flow_level_finish(t->level, t, now);
                 if (t->work.final_seats > 0 && t->work.additional_latency > 0) {
                         release_later(f, t, now);
@@ -238,7 +259,16 @@ void kc_flow_leave(struct kc_flow_ticket *take_t)
                 serve(f, t->level, now);
         }
         pthread_mutex_unlock(&f->lock);
+        if (executed)
+                flow_metrics_end(t, now);
         ticket_unref(t);
+}
+
+void kc_flow_publish(struct kc_flow *f)
+{
+        pthread_mutex_lock(&f->lock);
+        flow_metrics_publish(f, now_of(f));
+        pthread_mutex_unlock(&f->lock);
 }
 
 const char *kc_flow_schema_uid(const struct kc_flow_ticket *t)
@@ -271,11 +301,9 @@ static void adjust(struct kc_flow *f)
         double now = now_of(f);
         size_t n;
         KC_CLEANUP(kc_freep) struct flow_level **v = all_levels(f, &n);
-        flow_metrics_fair_fraction(flow_borrow(v, n, now));
-        for (size_t i = 0; i < n; i++) {
-                flow_metrics_level(v[i]);
+        f->fair_fraction = flow_borrow(v, n, now);
+        for (size_t i = 0; i < n; i++)
                 serve(f, v[i], now);
-        }
 }
 
 static void drop_schemas(struct kc_flow *f)

@@ -20,9 +20,10 @@ struct kc_flow;
 struct kc_flow_ticket;
 
 struct kc_flow_opts {
-        struct kc_loop *loop;         /* for timers */
-        const struct kc_clock *clock; /* NULL: the real one */
-        int concurrency;              /* seats of the server, > 0 */
+        struct kc_loop *loop;           /* for timers */
+        const struct kc_clock *clock;   /* NULL: the real one */
+        int concurrency;                /* seats of the server, > 0 */
+        int max_readonly, max_mutating; /* what its metrics relate to; 0: nothing */
 };
 
 /* Has the mandatory schemas and levels (exempt, catch-all) until it is configured. */
@@ -70,8 +71,9 @@ struct kc_flow_request {
         kc_flow_estimate_fn estimate;
         struct kc_loop *loop;
         void (*on_turn)(void *arg);
-        void *arg;     /* of both */
-        bool is_watch; /* for metrics */
+        void *arg;               /* of both */
+        bool is_watch, mutating; /* for metrics */
+        size_t watches;          /* for metrics: to be told of a write */
 };
 
 enum kc_flow_answer kc_flow_enter(
@@ -86,6 +88,8 @@ void kc_flow_leave(struct kc_flow_ticket *take_t);
 const char *kc_flow_schema_uid(const struct kc_flow_ticket *t);
 const char *kc_flow_level_uid(const struct kc_flow_ticket *t);
 
+/* Brings the metrics up to date that are not counted as things happen: before a scrape. */
+void kc_flow_publish(struct kc_flow *f);
 /* /debug/api_priority_and_fairness/<what>: "dump_priority_levels", "dump_queues", "dump_requests"; false: no such.
  * details: of the requests, too. */
 bool kc_flow_dump(struct kc_flow *f, const char *what, bool details, struct kc_buf *out);

@@ -42,6 +42,42 @@ void flow_integral_reset(struct flow_integral *i, double now, double *ret_avg, d
         *i = (struct flow_integral){.x = i->x, .since = now, .start = now, .max = i->x};
 }
 
+/* --- a value's time in buckets */
+
+const double *flow_buckets(enum flow_scale scale, size_t *ret_n)
+{
+        static const double requests[] = {0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1};
+        static const double seats[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1};
+        static const double demand[] = {0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 6};
+        static const double kinds[] = {0, 0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1};
+        static const struct {
+                const double *v;
+                size_t n;
+        } all[] = {
+            [FLOW_SCALE_REQUESTS] = {requests, KC_ARRAY_LEN(requests)},
+            [FLOW_SCALE_SEATS] = {seats, KC_ARRAY_LEN(seats)},
+            [FLOW_SCALE_DEMAND] = {demand, KC_ARRAY_LEN(demand)},
+            [FLOW_SCALE_KINDS] = {kinds, KC_ARRAY_LEN(kinds)},
+        };
+        *ret_n = all[scale].n;
+        return all[scale].v;
+}
+
+void flow_timing_set(struct flow_timing *t, enum flow_scale scale, double x, double now)
+{
+        size_t n, i = 0;
+        const double *buckets = flow_buckets(scale, &n);
+        double ns = (now - t->since) * 1e9;
+        if (t->since > 0 && ns > 0) {
+                while (i < n && t->x > buckets[i])
+                        i++;
+                t->counts[i] += (uint64_t)ns;
+                t->sum += t->x * ns;
+        }
+        t->x = x;
+        t->since = now;
+}
+
 /* --- life */
 
 struct flow_level *flow_level_new(const char *name)
@@ -125,9 +161,20 @@ static bool has_seats(const struct flow_level *l, unsigned seats)
         return l->seats_in_use + seats <= (unsigned)l->current;
 }
 
+static double ratio(double x, double of)
+{
+        return of > 0 ? x / of : x;
+}
+
 static void note_demand(struct flow_level *l, double now)
 {
+        double places = l->queueing ? (double)l->n_queues * l->queue_length_limit : 0;
         flow_integral_set(&l->demand, l->seats_in_use + l->seats_waiting, now);
+        flow_timing_set(
+            &l->wanted_seats, FLOW_SCALE_DEMAND, ratio(l->seats_in_use + l->seats_waiting, l->nominal), now);
+        flow_timing_set(&l->waiting_requests, FLOW_SCALE_REQUESTS, ratio((double)l->n_waiting, places), now);
+        flow_timing_set(&l->executing_requests, FLOW_SCALE_REQUESTS, ratio((double)l->n_executing, l->current), now);
+        flow_timing_set(&l->executing_seats, FLOW_SCALE_SEATS, ratio(l->seats_in_use, l->current), now);
 }
 
 /* --- virtual time */
@@ -173,6 +220,8 @@ static void execute(struct flow_level *l, struct kc_flow_ticket *t, double now)
                 return;
         t->queue->seats_in_use += seats;
         t->queue->n_executing++;
+        l->latest_s = t->queue->next_r;
+        l->dispatch_r = l->r;
         t->queue->next_r += flow_work_of(t);
 }
 

@@ -117,6 +117,8 @@ static enum stage_result enter(struct api_req *q)
             .on_turn = on_turn,
             .arg = q,
             .is_watch = strcmp(i->verb, "watch") == 0,
+            .mutating = q->mutating,
+            .watches = q->mutating && q->stored ? kc_cache_resource_watches(q->stored->cache, i->ns) : 0,
         };
         atomic_store(&q->seat_holders, 1);
         enum kc_flow_answer answer = kc_flow_enter(q->server->flow, &r, &q->ticket);

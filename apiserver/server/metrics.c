@@ -23,6 +23,8 @@ static void on_scrape(void *arg)
         struct kc_apiserver *s = arg;
         kc_metric_set(m.inflight, atomic_load(&s->inflight_readonly), KC_LABELS("readOnly"));
         kc_metric_set(m.inflight, atomic_load(&s->inflight_mutating), KC_LABELS("mutating"));
+        if (s->flow)
+                kc_flow_publish(s->flow);
         size_t n;
         const struct kc_stored *const *all = kc_resources_all(s->resources, &n);
         for (size_t i = 0; i < n; i++)

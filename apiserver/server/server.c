@@ -303,7 +303,9 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
         s->side_pool = kc_pool_new("side", API_SIDE_WORKERS, API_QUEUE);
         if (s->o->enable_priority_and_fairness) {
                 s->flow = kc_flow_new(&(struct kc_flow_opts){.loop = s->loops[0],
-                    .concurrency = s->o->max_requests_inflight + s->o->max_mutating_requests_inflight});
+                    .concurrency = s->o->max_requests_inflight + s->o->max_mutating_requests_inflight,
+                    .max_readonly = s->o->max_requests_inflight,
+                    .max_mutating = s->o->max_mutating_requests_inflight});
                 s->flow_config = flow_config_new(s);
         }
         add_checks(s);

@@ -225,6 +225,14 @@ void kc_metric_observe(struct kc_metric *m, double v, const char *const *values)
         atomic_add(&s->value, v);
 }
 
+void kc_metric_merge(struct kc_metric *m, const uint64_t *counts, double sum, const char *const *values)
+{
+        struct series *s = find_series(m, values);
+        for (size_t i = 0; s->counts && i <= m->n_buckets; i++)
+                atomic_fetch_add_explicit(&s->counts[i], counts[i], memory_order_relaxed);
+        atomic_add(&s->value, sum);
+}
+
 /* --- the text format */
 
 static void write_label(struct kc_buf *out, const char *name, const char *value)

@@ -23,6 +23,9 @@ void kc_metric_callback(const char *name, const char *help, const char *type, do
 /* fn at the start of every scrape, to set what is known only then (may use everything here but kc_metrics_write). */
 void kc_metrics_on_scrape(void (*fn)(void *arg), void *arg);
 
+/* Adds to a histogram what was counted elsewhere: counts of its n buckets and of what is above them, and the sum. */
+void kc_metric_merge(struct kc_metric *m, const uint64_t *counts, double sum, const char *const *values);
+
 /* values: as many as the metric has labels, in order; NULL when it has none. */
 void kc_metric_add(struct kc_metric *m, double v, const char *const *values);
 void kc_metric_set(struct kc_metric *m, double v, const char *const *values);

@@ -82,6 +82,18 @@ exec 9>&-
 allowed() { TOKEN=alice-token api GET /api/v1/namespaces >/dev/null; [ "$(code)" = 200 ]; }
 eventually 10 allowed || fail "the seat does not come back"
 
+# --- every metric that upstream has
+api POST /api/v1/namespaces -H 'Content-Type: application/json' --data-binary '{"metadata":{"name":"m"}}' >/dev/null
+api GET /metrics >/dev/null
+for name in current_executing_requests current_executing_seats current_inqueue_requests current_inqueue_seats \
+    current_limit_seats current_r demand_seats demand_seats_average demand_seats_high_watermark demand_seats_smoothed \
+    demand_seats_stdev dispatch_r dispatched_requests_total latest_s lower_limit_seats next_discounted_s_bounds \
+    next_s_bounds nominal_limit_seats priority_level_request_utilization priority_level_seat_utilization \
+    read_vs_write_current_requests request_execution_seconds request_queue_length_after_enqueue \
+    request_wait_duration_seconds seat_fair_frac target_seats upper_limit_seats watch_count_samples work_estimated_seats; do
+    grep -qE "^apiserver_flowcontrol_$name(_count)?[{ ]" "$WORK/body" || fail "no metric apiserver_flowcontrol_$name"
+done
+
 # --- watches take seats only until they have begun
 curl -sN --cacert "$WORK/ca.crt" -H 'Authorization: Bearer alice-token' -o "$WORK/watch" \
     "https://127.0.0.1:$API_PORT/api/v1/namespaces?watch=1" &
