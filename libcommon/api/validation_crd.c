@@ -283,9 +283,8 @@ static void stored_versions(struct kc_v *v, const struct json_object *o)
                                  *list = kc_json_at(o, "spec.versions");
         const struct kc_vpath *p = V_CHILD(&status_path, "storedVersions");
         KC_CLEANUP(kc_map_freep) struct kc_map *known = kc_v_index(list, "name"), *in = kc_v_index(stored, NULL);
-        KC_CLEANUP(kc_json_freep) struct json_object *none = json_object_new_array();
         if (kc_json_len(stored) == 0) {
-                kc_v_invalid(v, p, stored ? stored : none, "must have at least one stored version");
+                kc_v_invalid(v, p, stored, "must have at least one stored version");
                 return;
         }
         for (size_t i = 0; i < kc_json_len(list); i++) {
