@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
-#include "cli/printer.h"
+#include "cli/printer_object.h"
 #include "cli/requests.h"
 
 #define ACCEPT_TABLE                                                                                                   \
@@ -14,13 +14,17 @@
         "json"
 
 static struct {
-        char *output, *selector, *field_selector, *raw, **files, **label_columns, *chunk_size, *subresource;
+        char *output, *sort_by, *selector, *field_selector, *raw, **files, **label_columns, *chunk_size, *subresource;
         bool all_namespaces, watch, watch_only, output_watch_events, show_labels, no_headers, ignore_not_found,
             show_managed_fields, recursive, show_kind;
 } opt;
 
 static const struct kc_flag flags[] = {
-    {"output", 'o', KC_FLAG_STRING, &opt.output, "json, yaml, name or wide", "Get"},
+    {"output", 'o', KC_FLAG_STRING, &opt.output,
+        "json, yaml, name, wide, jsonpath=..., jsonpath-file=..., jsonpath-as-json=..., custom-columns=... or "
+        "custom-columns-file=...",
+        "Get"},
+    {"sort-by", 0, KC_FLAG_STRING, &opt.sort_by, "JSONPath of the field to sort by", "Get"},
     {"selector", 'l', KC_FLAG_STRING, &opt.selector, "label query: -l key1=value1,key2!=value2", "Get"},
     {"field-selector", 0, KC_FLAG_STRING, &opt.field_selector, "field query", "Get"},
     {"all-namespaces", 'A', KC_FLAG_BOOL, &opt.all_namespaces, "objects of all namespaces", "Get"},
@@ -52,6 +56,7 @@ struct plan {
         bool single; /* one object by name: no List around it */
         struct kc_targets targets;
         struct kc_manifests manifests;
+        struct kc_object_printer *printer; /* NULL: tables */
 };
 
 static void plan_done(struct plan *p)
@@ -59,6 +64,7 @@ static void plan_done(struct plan *p)
         kc_free(p->v);
         kc_targets_done(&p->targets);
         kc_manifests_done(&p->manifests);
+        kc_object_printer_free(p->printer);
 }
 
 static bool is_table(void)
@@ -68,15 +74,6 @@ static bool is_table(void)
 
 static int check_options(const struct plan *p, struct kc_error *err)
 {
-        static const char *const outputs[] = {"wide", "json", "yaml", "name"};
-        bool known = kc_str_empty(opt.output);
-        for (size_t i = 0; i < KC_ARRAY_LEN(outputs); i++)
-                known = known || kc_streq(opt.output, outputs[i]);
-        if (!known)
-                return kc_error_set(err, EINVAL,
-                    "unable to match a printer suitable for the output format \"%s\", allowed formats are: "
-                    "json,name,wide,yaml",
-                    opt.output);
         if (p->targets.named && !kc_str_empty(opt.selector))
                 return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
         if (p->targets.named && opt.all_namespaces)
@@ -187,7 +184,9 @@ static int table_of(struct kc_cli *c, const struct wanted *w, struct tables *t, 
                 KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
                 if (!w->name) {
                         add_selectors(&q);
-                        kc_query_add(&q, "limit", "500");
+                        /* What is sorted must be there whole, with the objects. */
+                        kc_query_add(&q, kc_str_empty(opt.sort_by) ? "limit" : "includeObject",
+                            kc_str_empty(opt.sort_by) ? "500" : "Object");
                         kc_query_add(&q, "continue", next);
                 }
                 KC_CLEANUP(kc_freep)
@@ -199,6 +198,10 @@ static int table_of(struct kc_cli *c, const struct wanted *w, struct tables *t, 
                 if (!kc_streq(kc_json_str(table, "kind"), "Table"))
                         return kc_error_set(
                             err, EPROTO, "the server did not answer with a table for %s", w->res->resource);
+                if (!kc_str_empty(opt.sort_by) && !w->name)
+                        e = kc_sort_by(kc_json_get_mut(table, "rows"), opt.sort_by, true, err);
+                if (e < 0)
+                        return e;
                 tables_add(c, t, table, event);
                 if (ret_version)
                         kc_str_set(ret_version, kc_json_str_at(table, "metadata.resourceVersion"));
@@ -262,22 +265,12 @@ static int print_tables(struct kc_cli *c, const struct plan *p, struct kc_error 
 
 /* --- objects */
 
-static void print_object(struct kc_cli *c, const struct kc_api_resource *res, struct json_object *obj)
+static int print_object(struct kc_cli *c, const struct plan *p, const struct kc_api_resource *res,
+    struct json_object *obj, struct kc_error *err)
 {
-        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         if (!opt.show_managed_fields)
                 kc_strip_managed_fields(obj);
-        if (kc_streq(opt.output, "name")) {
-                KC_CLEANUP(kc_freep) char *kind = kc_api_resource_name(res);
-                kc_buf_addf(&b, "%s/%s\n", kind, kc_meta_name(obj) ? kc_meta_name(obj) : "");
-        } else if (kc_streq(opt.output, "json")) {
-                kc_print_json(&b, obj);
-        } else {
-                if (c->yaml_documents++ > 0)
-                        kc_buf_adds(&b, "---\n");
-                kc_print_yaml(&b, obj);
-        }
-        (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
+        return kc_object_printer_print(p->printer, c, res, obj, err);
 }
 
 static int objects_of(
@@ -307,8 +300,9 @@ static int objects_of(
         return 0;
 }
 
-static int print_objects(struct kc_cli *c, const struct plan *p)
+static int print_objects(struct kc_cli *c, const struct plan *p, struct kc_error *err)
 {
+        int e = 0;
         KC_CLEANUP(kc_json_freep) struct json_object *items = json_object_new_array();
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
         for (size_t i = 0; i < p->n; i++) {
@@ -316,27 +310,30 @@ static int print_objects(struct kc_cli *c, const struct plan *p)
                 size_t before = kc_json_len(items);
                 if (objects_of(c, &p->v[i], items, NULL, &why) < 0)
                         note_failure(&failures, &why);
-                for (size_t k = before; kc_streq(opt.output, "name") && k < kc_json_len(items); k++)
-                        print_object(c, p->v[i].res, kc_json_idx_mut(items, k));
+                for (size_t k = before; kc_streq(opt.output, "name") && k < kc_json_len(items) && e == 0; k++)
+                        e = print_object(c, p, p->v[i].res, kc_json_idx_mut(items, k), err);
         }
-        if (!kc_streq(opt.output, "name")) {
+        if (e == 0 && !kc_str_empty(opt.sort_by))
+                e = kc_sort_by(items, opt.sort_by, false, err);
+        if (e == 0 && !kc_streq(opt.output, "name")) {
                 if (p->single && kc_json_len(items) == 1) {
-                        print_object(c, p->v[0].res, kc_json_idx_mut(items, 0));
-                } else if (!p->single || failures.n == 0) {
-                        bool nothing = p->single; /* --ignore-not-found */
+                        e = print_object(c, p, p->v[0].res, kc_json_idx_mut(items, 0), err);
+                } else if (!p->single) { /* else --ignore-not-found */
                         KC_CLEANUP(kc_json_freep) struct json_object *list = kc_list_of(KC_TAKE(items));
-                        if (!nothing)
-                                print_object(c, p->v[0].res, list);
+                        e = print_object(c, p, p->v[0].res, list, err);
                 }
         }
+        if (e < 0)
+                return e;
+        kc_object_printer_flush(p->printer, c);
         kc_manifests_errors(&p->manifests, &failures);
         return kc_cli_errors_report(c, &failures) ? KC_CLI_FAILED : 0;
 }
 
 /* --- watches */
 
-static int print_event(
-    struct kc_cli *c, const struct wanted *w, struct tables *t, const char *line, size_t len, struct kc_error *err)
+static int print_event(struct kc_cli *c, const struct plan *p, const struct wanted *w, struct tables *t,
+    const char *line, size_t len, struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *event = NULL;
         int e = kc_json_parse(line, len, NULL, &event, err);
@@ -354,13 +351,16 @@ static int print_event(
                 tables_add(c, t, object, opt.output_watch_events ? type : NULL);
                 tables_flush(c, t);
         } else {
-                print_object(c, w->res, object);
+                e = print_object(c, p, w->res, object, err);
+                if (e < 0)
+                        return e;
+                kc_object_printer_flush(p->printer, c);
         }
         return fflush(c->out) == 0 ? 0 : kc_cli_write_failed(c);
 }
 
-static int list_first(
-    struct kc_cli *c, const struct wanted *w, struct tables *t, char **ret_version, struct kc_error *err)
+static int list_first(struct kc_cli *c, const struct plan *p, const struct wanted *w, struct tables *t,
+    char **ret_version, struct kc_error *err)
 {
         const char *event = opt.output_watch_events ? "ADDED" : NULL;
         if (is_table()) {
@@ -372,7 +372,9 @@ static int list_first(
         KC_CLEANUP(kc_json_freep) struct json_object *items = json_object_new_array();
         int e = objects_of(c, w, items, ret_version, err);
         for (size_t i = 0; e == 0 && !opt.watch_only && i < kc_json_len(items); i++)
-                print_object(c, w->res, kc_json_idx_mut(items, i));
+                e = print_object(c, p, w->res, kc_json_idx_mut(items, i), err);
+        if (e == 0)
+                kc_object_printer_flush(p->printer, c);
         return e;
 }
 
@@ -391,7 +393,7 @@ static int watch(struct kc_cli *c, const struct plan *p, struct kc_error *err)
         struct kc_rest *rest;
         tables_init(&t);
         tables_switch(c, &t, w->res, opt.show_kind);
-        int e = list_first(c, w, &t, &version, err);
+        int e = list_first(c, p, w, &t, &version, err);
         if (e < 0)
                 return e;
         tables_flush(c, &t);
@@ -417,7 +419,7 @@ static int watch(struct kc_cli *c, const struct plan *p, struct kc_error *err)
                 e = kc_lines_next(lines, 0, &line, &len, NULL, NULL, err);
                 if (e <= 0)
                         return e;
-                e = print_event(c, w, &t, line, len, err);
+                e = print_event(c, p, w, &t, line, len, err);
         }
         return e;
 }
@@ -446,11 +448,15 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         int e = make_plan(c, args, &p, err);
         if (e < 0)
                 return e;
+        if (!is_table())
+                e = kc_object_printer_new(opt.output, opt.no_headers, &p.printer, err);
+        if (e < 0)
+                return e;
         if (p.n == 0)
                 return kc_cli_errors_report(c, &p.manifests.errors) ? KC_CLI_FAILED : 0;
         if (opt.watch || opt.watch_only)
                 return watch(c, &p, err);
-        return is_table() ? print_tables(c, &p, err) : print_objects(c, &p);
+        return is_table() ? print_tables(c, &p, err) : print_objects(c, &p, err);
 }
 
 const struct kc_command kc_cmd_get = {.name = "get",

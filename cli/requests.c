@@ -8,7 +8,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "cli/printer.h"
+#include "cli/printer_object.h"
 
 enum { CHUNK = 500 };
 static const struct kc_json_limits limits = {.max_bytes = 1 << 30, .max_depth = 256, .max_nodes = 64 << 20};
@@ -111,41 +111,26 @@ const char *kc_dry_run_suffix(enum kc_dry_run d)
 
 int kc_cli_check_output(const char *output, struct kc_error *err)
 {
-        static const char *const known[] = {"name", "json", "yaml"};
-        if (kc_str_empty(output))
-                return 0;
-        for (size_t i = 0; i < KC_ARRAY_LEN(known); i++)
-                if (kc_streq(output, known[i]))
-                        return 0;
-        return kc_error_set(err, EINVAL,
-            "unable to match a printer suitable for the output format \"%s\", allowed formats are: json,name,yaml",
-            output);
+        KC_CLEANUP(kc_object_printer_freep) struct kc_object_printer *p = NULL;
+        return kc_str_empty(output) ? 0 : kc_object_printer_new(output, false, &p, err);
 }
 
 int kc_cli_print_result(struct kc_cli *c, const struct kc_api_resource *res, const struct json_object *obj,
     const char *output, const char *operation, enum kc_dry_run dry_run, struct kc_error *err)
 {
-        int e = kc_cli_check_output(output, err);
-        if (e < 0)
-                return e;
-        if (kc_streq(output, "json") || kc_streq(output, "yaml")) {
+        if (!kc_str_empty(output)) {
+                KC_CLEANUP(kc_object_printer_freep) struct kc_object_printer *p = NULL;
                 KC_CLEANUP(kc_json_freep) struct json_object *copy = kc_json_copy(obj);
-                KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
                 kc_strip_managed_fields(copy);
-                if (kc_streq(output, "json"))
-                        kc_print_json(&b, copy);
-                else if (c->yaml_documents++ > 0)
-                        kc_buf_adds(&b, "---\n");
-                if (kc_streq(output, "yaml"))
-                        kc_print_yaml(&b, copy);
-                (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
-                return 0;
+                int e = kc_object_printer_new(output, false, &p, err);
+                if (e == 0)
+                        e = kc_object_printer_print(p, c, res, copy, err);
+                if (e == 0)
+                        kc_object_printer_flush(p, c);
+                return e;
         }
         KC_CLEANUP(kc_freep) char *kind = kc_api_resource_name(res);
         const char *name = kc_meta_name(obj);
-        if (kc_streq(output, "name"))
-                (void)fprintf(c->out, "%s/%s\n", kind, name ? name : "");
-        else
-                (void)fprintf(c->out, "%s/%s %s%s\n", kind, name ? name : "", operation, kc_dry_run_suffix(dry_run));
+        (void)fprintf(c->out, "%s/%s %s%s\n", kind, name ? name : "", operation, kc_dry_run_suffix(dry_run));
         return 0;
 }

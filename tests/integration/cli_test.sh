@@ -92,8 +92,9 @@ same() {
 
 if command -v "$KUBECTL" >/dev/null; then
     while read -r words; do
-        # shellcheck disable=SC2086 # words of a command line
-        same $words
+        # shellcheck disable=SC2086 # words of a command line; ~ is a space inside of one
+        set -f && set -- $words && set +f
+        same "${@//\~/ }"
     done <<'COMMANDS'
 get pods
 get pods -o json
@@ -108,6 +109,24 @@ get pods -L app,tier
 get pods -l app=p
 get pods --field-selector=metadata.name=p1
 get cm,secret -A
+get pods -o jsonpath={.items[*].metadata.name}
+get pods -o jsonpath={range~.items[*]}{.metadata.name}{"\n"}{end}
+get pod p1 -o jsonpath={.spec.containers[?(@.name=="d")].image}
+get pod p1 -o jsonpath={.spec.containers[0]}
+get pod p1 -o jsonpath={.none}
+get pod p1 -o jsonpath={.spec
+get pod p1 -o jsonpath=
+get pods -o jsonpath-as-json={.items[*].metadata.name}
+get pods -o custom-columns=NAME:.metadata.name,IMAGES:.spec.containers[*].image,NONE:.none
+get pod p1 -o custom-columns=LABELS:.metadata.labels,LIST:.spec.containers[*].ports --no-headers
+get pods -o custom-columns=NAME
+get pods,svc -o custom-columns=KIND:kind,NAME:metadata.name
+get pods --sort-by=.metadata.name
+get pods --sort-by=.metadata.name -o name
+get cm --sort-by={.metadata.name} -o jsonpath={.items[*].metadata.name}
+get pods --sort-by=.nope
+get pods --sort-by=.nope -o name
+create deployment d9 --image=busybox --dry-run=client -o jsonpath={.spec.replicas}
 get nodes
 get cm -n none
 get pods nope nope2
