@@ -49,8 +49,8 @@ static bool is_refused(const struct kc_error *err)
 
 static bool is_network(const struct kc_error *err)
 {
-        static const int numbers[] = {
-            EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, ECONNRESET, EPIPE, EPROTO, EACCES, ENOTCONN, EADDRNOTAVAIL, EIO};
+        static const int numbers[] = {EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, ECONNRESET, EPIPE, EPROTO, EPROTONOSUPPORT,
+            EBADMSG, EACCES, ENOTCONN, EADDRNOTAVAIL, EIO};
         for (size_t i = 0; err->code == 0 && i < KC_ARRAY_LEN(numbers); i++)
                 if (err->errnum == numbers[i])
                         return true;

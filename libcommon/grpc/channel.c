@@ -84,8 +84,6 @@ void kc_grpc_channel_free(struct kc_grpc_channel *ch)
                 grpc_conn_close(c);
         end_all(&ch->waiting, KC_GRPC_CANCELLED, "grpc: the client connection is closing");
         end_all(&ch->ending, KC_GRPC_CANCELLED, "context canceled");
-        if (ch->resolver)
-                kc_pool_free(KC_TAKE(ch->resolver));
         grpc_channel_unref(ch);
 }
 
@@ -152,14 +150,6 @@ void grpc_channel_end_later(struct kc_grpc_channel *ch, struct kc_grpc_stream *s
 
 /* --- Connecting */
 
-struct lookup {
-        struct kc_grpc_channel *ch; /* a reference */
-        uint64_t attempt;
-        const char *host, *port; /* the channel's */
-        struct addrinfo *addrs;
-        struct kc_error error;
-};
-
 /* One endpoint has failed: the next one, or back-off when all have. */
 static void attempt_failed(struct kc_grpc_channel *ch)
 {
@@ -178,87 +168,19 @@ static void attempt_failed(struct kc_grpc_channel *ch)
         fail_waiting(ch);
 }
 
-static void start_conn(struct kc_grpc_channel *ch, struct addrinfo *take_addrs)
-{
-        ch->state = GRPC_CONNECTING;
-        ch->conn = grpc_conn_new(ch, &ch->eps[ch->cur], take_addrs);
-}
-
-static void on_resolved(void *arg)
-{
-        struct lookup *l = arg;
-        struct kc_grpc_channel *ch = l->ch;
-        if (ch->closed || ch->state != GRPC_RESOLVING || ch->attempt != l->attempt) {
-                if (l->addrs)
-                        freeaddrinfo(l->addrs);
-        } else if (l->addrs) {
-                start_conn(ch, l->addrs);
-        } else {
-                kc_error_move(&ch->last_error, &l->error);
-                attempt_failed(ch);
-        }
-        kc_error_done(&l->error);
-        grpc_channel_unref(ch);
-        kc_free(l);
-}
-
-static void resolve(void *arg)
-{
-        struct lookup *l = arg;
-        (void)grpc_endpoint_resolve(l->host, l->port, &l->addrs, &l->error); /* l->error tells */
-        kc_loop_post(l->ch->loop, on_resolved, l);
-}
-
-static void start_lookup(struct kc_grpc_channel *ch)
-{
-        const struct grpc_endpoint *ep = &ch->eps[ch->cur];
-        struct lookup *l = KC_NEW(struct lookup);
-        l->ch = grpc_channel_ref(ch);
-        l->attempt = ++ch->attempt;
-        l->host = ep->host;
-        l->port = ep->port;
-        ch->state = GRPC_RESOLVING;
-        if (!ch->resolver)
-                ch->resolver = kc_pool_new("grpc-resolver", 1, 16);
-        if (kc_pool_submit(ch->resolver, resolve, l) < 0) {
-                kc_error_set(&l->error, EHOSTUNREACH, "lookup %s: too many lookups hang", l->host);
-                kc_loop_post(ch->loop, on_resolved, l);
-        }
-}
-
-static void on_timer(void *arg);
-
-static void connect_now(struct kc_grpc_channel *ch)
-{
-        const struct grpc_endpoint *ep = &ch->eps[ch->cur];
-        struct addrinfo *addrs = ep->unix_path ? NULL : grpc_endpoint_literal(ep);
-        if (!ch->timer)
-                ch->timer = kc_timer_new(ch->loop, on_timer, ch);
-        kc_timer_arm(ch->timer, ch->connect_timeout_usec);
-        if (addrs || ep->unix_path)
-                start_conn(ch, addrs);
-        else
-                start_lookup(ch);
-}
-
 static void on_timer(void *arg)
 {
         struct kc_grpc_channel *ch = arg;
-        switch (ch->state) {
-        case GRPC_BACKOFF:
+        if (ch->state == GRPC_BACKOFF)
                 connect_now(ch);
-                break;
-        case GRPC_CONNECTING:
-                grpc_conn_fail(ch->conn, ETIMEDOUT, "timed out");
-                break;
-        case GRPC_RESOLVING:
-                kc_error_set(&ch->last_error, ETIMEDOUT, "lookup %s: timed out", ch->eps[ch->cur].host);
-                attempt_failed(ch);
-                break;
-        case GRPC_IDLE:
-        case GRPC_READY:
-                break;
-        }
+}
+
+static void connect_now(struct kc_grpc_channel *ch)
+{
+        if (!ch->timer)
+                ch->timer = kc_timer_new(ch->loop, on_timer, ch);
+        ch->state = GRPC_CONNECTING;
+        ch->conn = grpc_conn_new(ch, &ch->eps[ch->cur]);
 }
 
 /* --- What connections report */
@@ -266,7 +188,6 @@ static void on_timer(void *arg)
 void grpc_channel_conn_ready(struct kc_grpc_channel *ch, struct grpc_conn *c)
 {
         (void)c;
-        kc_timer_disarm(ch->timer);
         ch->state = GRPC_READY;
         ch->tried = 0;
         ch->down_since = 0;
@@ -287,7 +208,6 @@ void grpc_channel_conn_lost(struct kc_grpc_channel *ch, struct grpc_conn *c)
                 if (!kc_list_empty(&ch->waiting))
                         connect_now(ch);
         } else {
-                kc_timer_disarm(ch->timer);
                 attempt_failed(ch);
         }
 }

@@ -1,29 +1,27 @@
 /* Inside of the gRPC channel:
  *
- *   kc_grpc_channel --conn--> grpc_conn (socket, TLS, nghttp2 session) --streams--> kc_grpc_stream
+ *   kc_grpc_channel --conn--> grpc_conn (kc_conn, kc_h2) --streams--> kc_grpc_stream
  *         |  \--old--> grpc_conn ... (draining after GOAWAY)
  *         \--waiting--> kc_grpc_stream ... (until there is a connection)
  *
  * Everything here belongs to the channel's loop. */
 #pragma once
 
-#include <netdb.h>
-#include <nghttp2/nghttp2.h>
 #include <stdatomic.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "event/worker.h"
 #include "grpc/channel.h"
+#include "net/conn.h"
+#include "net/h2.h"
 
 enum {
         GRPC_PREFIX = 5,              /* bytes before each message: compressed flag, length */
         GRPC_STREAM_WINDOW = 4 << 20, /* HTTP/2 flow control for what we receive */
         GRPC_CONN_WINDOW = 16 << 20,
-        GRPC_WRITE_CHUNK = 64 << 10,        /* bytes gathered before a write(2) */
+        GRPC_WRITE_CHUNK = 64 << 10,        /* framed bytes waiting for the socket */
         GRPC_MAX_STATUS_MESSAGE = 16 << 10, /* of a peer's grpc-message */
-        GRPC_READ_ROUNDS = 16,              /* reads of a socket before others have their turn */
         GRPC_MAX_REFUSED = 3,               /* times that a call refused by the server is sent again */
 };
 
@@ -44,24 +42,17 @@ struct grpc_conn {
         int refs;                   /* the channel's and one per deferred call */
         struct kc_grpc_channel *ch; /* NULL once closed */
         const struct grpc_endpoint *ep;
-        struct kc_list node; /* in ch->old while draining */
-        int fd;
-        struct kc_io *io;
-        SSL *ssl;
-        nghttp2_session *h2;
-        struct kc_buf out; /* bytes for the socket */
-        size_t out_off;
+        struct kc_list node;  /* in ch->old while draining */
+        struct kc_conn *conn; /* NULL once dead */
+        struct kc_h2 *h2;     /* NULL until open */
         struct kc_timer *keepalive;
         int64_t keepalive_usec;
         kc_mono last_read;
-        struct kc_list streams;
-        enum { GRPC_CONN_TCP, GRPC_CONN_TLS, GRPC_CONN_OPEN } state;
-        bool ping_sent, draining, in_h2, dead, flush_deferred;
-        struct kc_error error;         /* why it died */
-        struct addrinfo *addrs, *addr; /* resolved, and the one in use */
+        bool ping_sent, draining, dead;
+        struct kc_error error; /* why it died */
 };
 
-enum grpc_state { GRPC_IDLE, GRPC_RESOLVING, GRPC_CONNECTING, GRPC_READY, GRPC_BACKOFF };
+enum grpc_state { GRPC_IDLE, GRPC_CONNECTING, GRPC_READY, GRPC_BACKOFF };
 
 struct kc_grpc_channel {
         atomic_int refs; /* the owner's and one per call */
@@ -75,22 +66,20 @@ struct kc_grpc_channel {
         bool closed;
         int64_t backoff_usec;
         kc_mono down_since;     /* when the connection was lost; 0: not down */
-        struct kc_timer *timer; /* connect time-out, back-off */
+        struct kc_timer *timer; /* back-off */
         struct grpc_conn *conn;
         struct kc_list old;     /* draining connections */
         struct kc_list waiting; /* streams without a connection */
         struct kc_list ending;  /* cancelled streams whose on_end is to come */
         bool ending_deferred;
-        struct kc_pool *resolver; /* made at the first name that is no address */
-        uint64_t attempt;         /* tells a late answer of the resolver */
         struct kc_error last_error;
 };
 
 struct kc_grpc_stream {
         struct kc_grpc_channel *ch; /* a reference */
         struct grpc_conn *conn;     /* NULL: waiting or ended */
-        struct kc_list node;        /* in ch->waiting, conn->streams or ch->ending */
-        int32_t id;
+        struct kc_list node;        /* in ch->waiting or ch->ending */
+        struct kc_h2_stream h2;
         char *method;
         struct kc_buf out; /* framed messages */
         size_t out_off;
@@ -128,22 +117,14 @@ void grpc_channel_submit(struct kc_grpc_channel *ch, struct kc_grpc_stream *s);
 int grpc_endpoint_init(
     struct grpc_endpoint *ep, const char *text, const struct kc_tls_client_opts *tls, struct kc_error *err);
 void grpc_endpoint_done(struct grpc_endpoint *ep);
-/* The addresses of an endpoint whose host is an address or which is a unix socket; NULL: needs a resolver. */
-struct addrinfo *grpc_endpoint_literal(const struct grpc_endpoint *ep);
-/* Blocks. */
-int grpc_endpoint_resolve(const char *host, const char *port, struct addrinfo **ret, struct kc_error *err);
 
 /* conn.c */
-/* Starts to connect to the first of the addresses; takes them (NULL: a unix socket). */
-struct grpc_conn *grpc_conn_new(
-    struct kc_grpc_channel *ch, const struct grpc_endpoint *ep, struct addrinfo *take_addrs);
+struct grpc_conn *grpc_conn_new(struct kc_grpc_channel *ch, const struct grpc_endpoint *ep);
 /* Ends its streams with UNAVAILABLE (CANCELLED when the channel is closed) and drops the channel's reference. Not
  * within nghttp2. */
 void grpc_conn_close(struct grpc_conn *c);
 /* Marks it dead; tells the channel and closes it later. */
 void grpc_conn_fail(struct grpc_conn *c, int errnum, const char *fmt, ...) KC_PRINTF(3, 4);
-/* Writes what there is to write, at the end of this turn of the loop. */
-void grpc_conn_flush_soon(struct grpc_conn *c);
 /* A stream has come or gone: pings go on only with calls open; a draining connection ends with its last stream. */
 void grpc_conn_streams_changed(struct grpc_conn *c);
 

@@ -1,7 +1,7 @@
-/* Endpoints of a channel: parsing "scheme://host:port" and finding addresses. No state, any thread. */
-#include <arpa/inet.h>
+/* Endpoints of a channel: parsing "scheme://host:port". No state, any thread. */
 #include <errno.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -57,9 +57,6 @@ int grpc_endpoint_init(
         if (r < 0)
                 return r;
         struct kc_tls_client_opts o = tls ? *tls : (struct kc_tls_client_opts){0};
-        o.alpn_h2 = true;
-        if (!o.server_name)
-                o.server_name = ep->host;
         r = kc_tls_client_new(&o, &ep->tls, err);
         return r < 0 ? kc_error_wrap(err, "endpoint \"%s\"", text) : 0;
 }
@@ -73,24 +70,4 @@ void grpc_endpoint_done(struct grpc_endpoint *ep)
         kc_free(ep->authority);
         if (ep->tls)
                 kc_tls_client_free(ep->tls);
-}
-
-static int lookup(const char *host, const char *port, int flags, struct addrinfo **ret)
-{
-        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
-        return getaddrinfo(host, port, &hints, ret);
-}
-
-struct addrinfo *grpc_endpoint_literal(const struct grpc_endpoint *ep)
-{
-        struct addrinfo *ai = NULL;
-        return lookup(ep->host, ep->port, AI_NUMERICHOST | AI_NUMERICSERV, &ai) == 0 ? ai : NULL;
-}
-
-int grpc_endpoint_resolve(const char *host, const char *port, struct addrinfo **ret, struct kc_error *err)
-{
-        int r = lookup(host, port, AI_NUMERICSERV | AI_ADDRCONFIG, ret);
-        if (r == 0)
-                return 0;
-        return kc_error_set(err, EHOSTUNREACH, "lookup %s: %s", host, gai_strerror(r));
 }

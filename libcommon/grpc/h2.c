@@ -1,4 +1,4 @@
-/* The nghttp2 session of one connection: requests out, responses in. I/O is conn.c's. On the channel's loop. */
+/* HTTP/2 of one connection: requests out, responses in. I/O is conn.c's. On the channel's loop. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,146 +7,64 @@
 #include "base/str.h"
 #include "grpc/channel_internal.h"
 
-static struct kc_grpc_stream *stream_of(nghttp2_session *h2, int32_t id)
+static struct kc_grpc_stream *stream_of(struct kc_h2_stream *s)
 {
-        return nghttp2_session_get_stream_user_data(h2, id);
+        return KC_CONTAINER_OF(s, struct kc_grpc_stream, h2);
 }
 
-/* The HTTP/2 stream and the call know each other no longer. */
-static void forget(struct kc_grpc_stream *s)
+static void on_header(struct kc_h2_stream *s, const char *name, size_t name_len, const char *value, size_t value_len)
 {
-        struct grpc_conn *c = s->conn;
-        (void)nghttp2_session_set_stream_user_data(c->h2, s->id, NULL); /* fails when the stream is gone: fine */
-        s->conn = NULL;
-        kc_list_remove(&s->node);
-        grpc_conn_streams_changed(c);
+        grpc_stream_on_header(stream_of(s), name, name_len, value, value_len);
 }
 
-/* --- Callbacks of nghttp2 */
-
-static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-    const uint8_t *value, size_t value_len, uint8_t flags, void *user_data)
+static void on_data(struct kc_h2_stream *s, const char *data, size_t len)
 {
-        (void)flags;
-        (void)user_data;
-        struct kc_grpc_stream *s = stream_of(h2, frame->hd.stream_id);
-        if (s)
-                grpc_stream_on_header(s, (const char *)name, name_len, (const char *)value, value_len);
-        return 0;
+        (void)grpc_stream_on_data(
+            stream_of(s), data, len); /* false: it ended the stream, which is all there is to do */
 }
 
-static int on_data_chunk(
-    nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *user_data)
+static void on_close(struct kc_h2_stream *h2, uint32_t error)
 {
-        (void)flags;
-        (void)user_data;
-        struct kc_grpc_stream *s = stream_of(h2, id);
-        if (s)
-                (void)grpc_stream_on_data(s, data, len); /* false: it ended the stream, which is all there is to do */
-        return 0;
+        struct kc_grpc_stream *s = stream_of(h2);
+        grpc_conn_streams_changed(KC_TAKE(s->conn));
+        grpc_stream_on_close(s, error);
 }
 
-static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void *user_data)
+static ssize_t on_body(struct kc_h2_stream *h2, void *buf, size_t len, bool *ret_end)
 {
-        (void)user_data;
-        struct kc_grpc_stream *s = stream_of(h2, id);
-        if (s) {
-                forget(s);
-                grpc_stream_on_close(s, error);
-        }
-        return 0;
-}
-
-static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
-{
-        struct grpc_conn *c = user_data;
-        (void)h2;
-        if (frame->hd.type == NGHTTP2_GOAWAY) {
-                if (frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM)
-                        grpc_channel_calm_down(c->ch);
-                grpc_channel_conn_draining(c->ch, c);
-        } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
-                c->ping_sent = false;
-        }
-        return 0;
-}
-
-static int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int error, void *user_data)
-{
-        struct grpc_conn *c = user_data;
-        (void)h2;
-        (void)error;
-        /* A request that a GOAWAY overtook: it never became a stream, so that there is none to ask for its call. */
-        if (frame->hd.type != NGHTTP2_HEADERS)
-                return 0;
-        KC_LIST_FOREACH(&c->streams, s, struct kc_grpc_stream, node)
-        {
-                if (s->id != frame->hd.stream_id)
-                        continue;
-                forget(s);
-                grpc_stream_on_close(s, NGHTTP2_REFUSED_STREAM);
-                break;
-        }
-        return 0;
-}
-
-static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
-    nghttp2_data_source *source, void *user_data)
-{
-        (void)source;
-        (void)user_data;
-        struct kc_grpc_stream *s = stream_of(h2, id);
-        if (!s)
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* cancelled: the reset is on its way */
-        size_t n = KC_MIN(length, s->out.len - s->out_off);
+        struct kc_grpc_stream *s = stream_of(h2);
+        size_t n = KC_MIN(len, s->out.len - s->out_off);
         if (n > 0) {
                 memcpy(buf, s->out.data + s->out_off, n);
                 s->out_off += n;
         }
-        if (s->out_off == s->out.len) {
-                if (s->close_send)
-                        *flags |= NGHTTP2_DATA_FLAG_EOF;
-                else if (n == 0)
-                        return NGHTTP2_ERR_DEFERRED;
-        }
-        return (ssize_t)n;
+        *ret_end = s->out_off == s->out.len && s->close_send;
+        return n == 0 && !*ret_end ? -EAGAIN : (ssize_t)n;
 }
 
-/* --- What conn.c, stream.c and channel.c use */
+static void on_goaway(struct kc_h2 *h2, uint32_t error, void *arg)
+{
+        struct grpc_conn *c = arg;
+        (void)h2;
+        if (error == NGHTTP2_ENHANCE_YOUR_CALM)
+                grpc_channel_calm_down(c->ch);
+        grpc_channel_conn_draining(c->ch, c);
+}
 
 int grpc_h2_new(struct grpc_conn *c)
 {
-        nghttp2_session_callbacks *cbs;
-        if (nghttp2_session_callbacks_new(&cbs) != 0)
-                return -ENOMEM;
-        nghttp2_session_callbacks_set_on_header_callback(cbs, on_header);
-        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cbs, on_data_chunk);
-        nghttp2_session_callbacks_set_on_stream_close_callback(cbs, on_stream_close);
-        nghttp2_session_callbacks_set_on_frame_recv_callback(cbs, on_frame_recv);
-        nghttp2_session_callbacks_set_on_frame_not_send_callback(cbs, on_frame_not_send);
-        int r = nghttp2_session_client_new(&c->h2, cbs, c);
-        nghttp2_session_callbacks_del(cbs);
-        if (r != 0)
-                return -ENOMEM;
-        nghttp2_settings_entry settings[] = {
-            {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-            {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, GRPC_STREAM_WINDOW},
-        };
-        if (nghttp2_submit_settings(c->h2, NGHTTP2_FLAG_NONE, settings, KC_ARRAY_LEN(settings)) != 0 ||
-            nghttp2_session_set_local_window_size(c->h2, NGHTTP2_FLAG_NONE, 0, GRPC_CONN_WINDOW) != 0)
-                return -ENOMEM;
-        return 0;
+        static const struct kc_h2_cbs cbs = {.on_header = on_header,
+            .on_data = on_data,
+            .on_close = on_close,
+            .on_body = on_body,
+            .on_goaway = on_goaway};
+        const struct kc_h2_opts o = {.stream_window = GRPC_STREAM_WINDOW, .conn_window = GRPC_CONN_WINDOW};
+        return kc_h2_new(&o, &cbs, c, &c->h2);
 }
 
 static nghttp2_nv header(const char *name, const char *value)
 {
-        return (nghttp2_nv){
-            .name = (uint8_t *)(uintptr_t)name,
-            .value = (uint8_t *)(uintptr_t)value,
-            .namelen = strlen(name),
-            .valuelen = strlen(value),
-            .flags = NGHTTP2_NV_FLAG_NONE,
-        };
+        return kc_h2_field(name, strlen(name), value, strlen(value));
 }
 
 bool grpc_h2_submit(struct grpc_conn *c, struct kc_grpc_stream *s)
@@ -169,34 +87,31 @@ bool grpc_h2_submit(struct grpc_conn *c, struct kc_grpc_stream *s)
         }
         for (size_t i = 0; i < extra; i++)
                 nv[n++] = header(c->ch->metadata[2 * i], c->ch->metadata[2 * i + 1]);
-        nghttp2_data_provider body = {.read_callback = read_body};
-        int32_t id = nghttp2_submit_request(c->h2, NULL, nv, n, &body, s);
-        if (id < 0)
+        if (!kc_h2_open(c->h2, &s->h2, nv, n, true))
                 return false;
-        s->id = id;
         s->conn = c;
         kc_list_remove(&s->node);
-        kc_list_push_back(&c->streams, &s->node);
         grpc_conn_streams_changed(c);
-        grpc_conn_flush_soon(c);
+        kc_conn_flush_soon(c->conn);
         return true;
 }
 
 void grpc_h2_cancel(struct kc_grpc_stream *s)
 {
-        struct grpc_conn *c = s->conn;
+        struct grpc_conn *c = KC_TAKE(s->conn);
         if (!c)
                 return;
-        /* Out of memory is the only way to fail; then the stream stays open at the server until it ends by itself. */
-        (void)nghttp2_submit_rst_stream(c->h2, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
-        grpc_conn_flush_soon(c);
-        forget(s);
+        kc_h2_reset(&s->h2);
+        if (c->conn)
+                kc_conn_flush_soon(c->conn);
+        grpc_conn_streams_changed(c);
 }
 
 void grpc_h2_resume(struct kc_grpc_stream *s)
 {
         if (!s->conn)
                 return;
-        (void)nghttp2_session_resume_data(s->conn->h2, s->id); /* fails when it was not deferred: fine */
-        grpc_conn_flush_soon(s->conn);
+        kc_h2_resume(&s->h2);
+        if (s->conn->conn)
+                kc_conn_flush_soon(s->conn->conn);
 }

@@ -15,7 +15,7 @@ struct kc_grpc_stream *grpc_stream_new(
         struct kc_grpc_stream *s = KC_NEW(struct kc_grpc_stream);
         s->ch = grpc_channel_ref(ch);
         kc_list_init(&s->node);
-        s->id = -1;
+        kc_list_init(&s->h2.node);
         s->method = kc_strdup(method);
         s->cbs = cbs;
         s->arg = arg;
@@ -218,9 +218,6 @@ void grpc_stream_on_close(struct kc_grpc_stream *s, uint32_t h2_error)
 {
         if (h2_error == NGHTTP2_REFUSED_STREAM && s->unary && !s->headers_seen && ++s->refused <= GRPC_MAX_REFUSED) {
                 /* The server has not looked at it: it may be sent again as if nothing had happened. */
-                kc_list_remove(&s->node);
-                s->conn = NULL;
-                s->id = -1;
                 s->out_off = 0;
                 grpc_channel_submit(s->ch, s);
                 return;

@@ -253,11 +253,15 @@ void http_link_lost(struct http_link *l, const struct kc_error *err)
                 h1_lost(l, err);
 }
 
-/* "http: server gave HTTP response to HTTPS client" */
+/* What Go's transport says instead, or before it. */
 static void explain(const struct http_link *l, struct kc_error *err)
 {
-        if (l->state == HTTP_LINK_CONNECTING && l->origin->https && err->errnum == EPROTONOSUPPORT)
+        if (l->state != HTTP_LINK_CONNECTING || !l->origin->https)
+                return;
+        if (err->errnum == EPROTONOSUPPORT)
                 kc_error_set(err, EPROTONOSUPPORT, "http: server gave HTTP response to HTTPS client");
+        else if (err->errnum == ETIMEDOUT && kc_str_has_prefix(kc_error_message(err), "TLS handshake"))
+                kc_error_wrap(err, "net/http");
 }
 
 static void closed(struct http_link *l, struct kc_error *err)

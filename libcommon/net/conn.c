@@ -357,7 +357,7 @@ static void opened(struct kc_conn *c)
 /* The next layer; fails only without memory. */
 static bool add_tls(struct kc_conn *c, struct kc_tls_client *tls, const char *host, enum kc_tls_alpn alpn)
 {
-        SSL *ssl = kc_tls_client_ssl_to(tls, host, alpn);
+        SSL *ssl = kc_tls_client_ssl(tls, host, alpn);
         if (!ssl)
                 return false;
         if (!c->outer) {
@@ -533,7 +533,7 @@ static void on_timer(void *arg)
         struct kc_conn *c = arg;
         struct kc_error err = KC_ERROR_INIT;
         c->refs++;
-        kc_error_set(&err, ETIMEDOUT, "%s", c->state == CONN_TLS ? "net/http: TLS handshake timeout" : "i/o timeout");
+        kc_error_set(&err, ETIMEDOUT, "%s", c->state == CONN_TLS ? "TLS handshake timeout" : "i/o timeout");
         end(c, &err);
         unref(c);
 }

@@ -163,8 +163,8 @@ static int connect_answer(struct net_proxy_hello *h, bool *ret_done, struct kc_e
                 const char *reason = code + strcspn(code, " \r");
                 reason += *reason == ' ';
                 int len = (int)strcspn(reason, "\r\n");
-                return len ? kc_error_set(err, ECONNREFUSED, "%.*s", len, reason)
-                           : kc_error_set(err, ECONNREFUSED, "%.3s", code);
+                return len ? kc_error_set(err, EHOSTUNREACH, "%.*s", len, reason)
+                           : kc_error_set(err, EHOSTUNREACH, "%.3s", code);
         }
         *ret_done = true;
         return 0;
@@ -262,7 +262,7 @@ static int socks_step(struct net_proxy_hello *h, struct kc_buf *out, bool *ret_d
                         return kc_error_set(err, EPROTO, "socks connect: unexpected protocol version %d", b[0]);
                 if (b[1] != 0)
                         return kc_error_set(
-                            err, ECONNREFUSED, "socks connect tcp %s:%s: %s", h->host, h->port, socks_refusal(b[1]));
+                            err, EHOSTUNREACH, "socks connect tcp %s:%s: %s", h->host, h->port, socks_refusal(b[1]));
                 *ret_done = true;
         }
         return 0;

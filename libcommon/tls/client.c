@@ -18,6 +18,7 @@ struct kc_tls_client {
 static int set_trust(SSL_CTX *ctx, const struct kc_tls_client_opts *o, struct kc_error *err)
 {
         SSL_CTX_set_verify(ctx, o->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+        tls_keep_rejected(ctx);
         X509_STORE *store = SSL_CTX_get_cert_store(ctx);
         int r = 0;
         if (o->ca_pem) {
@@ -81,10 +82,6 @@ static int make_context(void *arg, SSL_CTX **ret, struct kc_error *err)
         SSL_CTX *ctx = tls_ctx_new(TLS_client_method());
         if (!ctx)
                 return kc_error_set(err, ENOMEM, "%s", kc_tls_errors());
-        /* Only h2: who sets alpn_h2 speaks nothing else. */
-        static const unsigned char h2[] = "\x02h2";
-        if (c->opts.alpn_h2)
-                SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2) - 1);
         int r = set_trust(ctx, &c->opts, err);
         if (r == 0)
                 r = set_identity(ctx, &c->opts, err);
@@ -157,7 +154,7 @@ static bool set_alpn(SSL *ssl, enum kc_tls_alpn alpn)
         return !p || SSL_set_alpn_protos(ssl, (const unsigned char *)p, (unsigned)strlen(p)) == 0;
 }
 
-SSL *kc_tls_client_ssl_to(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn)
+SSL *kc_tls_client_ssl(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn)
 {
         SSL *ssl = tls_reload_ssl(&c->reload);
         if (!ssl)
@@ -169,9 +166,4 @@ SSL *kc_tls_client_ssl_to(struct kc_tls_client *c, const char *host, enum kc_tls
                 return NULL;
         }
         return ssl;
-}
-
-SSL *kc_tls_client_ssl(struct kc_tls_client *c)
-{
-        return kc_tls_client_ssl_to(c, NULL, KC_TLS_ALPN_DEFAULT);
 }

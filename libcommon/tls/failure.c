@@ -4,12 +4,51 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/ip.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tls/tls_internal.h"
+
+/* --- The certificate in question. OpenSSL does not keep one that it rejects. */
+
+static int rejected_index = -1;
+static pthread_once_t rejected_once = PTHREAD_ONCE_INIT;
+
+static void free_rejected(void *parent, void *cert, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+        (void)parent;
+        (void)ad;
+        (void)index;
+        (void)argl;
+        (void)argp;
+        X509_free(cert);
+}
+
+static void make_index(void)
+{
+        rejected_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_rejected);
+}
+
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+        X509 *cert = X509_STORE_CTX_get0_cert(store);
+        if (!ok && cert && !SSL_get_ex_data(ssl, rejected_index) && X509_up_ref(cert) == 1 &&
+            SSL_set_ex_data(ssl, rejected_index, cert) != 1)
+                X509_free(cert);
+        return ok;
+}
+
+void tls_keep_rejected(SSL_CTX *ctx)
+{
+        pthread_once(&rejected_once, make_index);
+        SSL_CTX_set_verify(ctx, SSL_CTX_get_verify_mode(ctx), on_verify);
+}
+
+/* --- Words */
 
 /* The names, or the addresses, that a certificate is valid for. strv. */
 static char **names_of(X509 *cert, bool addresses)
@@ -38,7 +77,7 @@ static char *mismatch(SSL *ssl, bool address)
         X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
         char *ip = address ? X509_VERIFY_PARAM_get1_ip_asc(param) : NULL;
         const char *wanted = address ? ip : X509_VERIFY_PARAM_get0_host(param, 0);
-        KC_CLEANUP(kc_strv_freep) char **names = names_of(SSL_get0_peer_certificate(ssl), address);
+        KC_CLEANUP(kc_strv_freep) char **names = names_of(SSL_get_ex_data(ssl, rejected_index), address);
         KC_CLEANUP(kc_freep) char *list = kc_strv_join(names, ", ");
         char *text;
         if (names)
@@ -75,7 +114,7 @@ static char *untrusted(SSL *ssl, long result)
 
 int kc_tls_client_failure(SSL *ssl, struct kc_error *err)
 {
-        unsigned long code = ERR_peek_error();
+        unsigned long code = ERR_peek_last_error(); /* the first may be a detail of it */
         int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
         if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
                 KC_CLEANUP(kc_freep) char *why = untrusted(ssl, SSL_get_verify_result(ssl));

@@ -32,17 +32,15 @@ struct kc_tls_client_opts {
         const char *ca_pem, *cert_pem, *key_pem; /* contents instead of files; win over files */
         const char *server_name;                 /* SNI and name check; an IP address is checked as one */
         bool insecure_skip_verify;
-        bool alpn_h2;
 };
 struct kc_tls_client;
 int kc_tls_client_new(const struct kc_tls_client_opts *o, struct kc_tls_client **ret, struct kc_error *err);
 void kc_tls_client_free(struct kc_tls_client *c);
 KC_DEFINE_CLEANUP(struct kc_tls_client *, kc_tls_client_free)
-/* A new SSL in connect state, with SNI and verification set; the caller's. */
-SSL *kc_tls_client_ssl(struct kc_tls_client *c);
-enum kc_tls_alpn { KC_TLS_ALPN_DEFAULT, KC_TLS_ALPN_H2, KC_TLS_ALPN_H2_OR_H1, KC_TLS_ALPN_H1 };
-/* The same for one of many hosts: host is checked unless the options have a server_name. */
-SSL *kc_tls_client_ssl_to(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn);
+enum kc_tls_alpn { KC_TLS_ALPN_NONE, KC_TLS_ALPN_H2, KC_TLS_ALPN_H2_OR_H1, KC_TLS_ALPN_H1 };
+/* A new SSL in connect state, with SNI and verification set; the caller's. host is checked unless the options have a
+ * server_name. */
+SSL *kc_tls_client_ssl(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn);
 /* After a handshake of a client has failed: why, in Go's words ("tls: failed to verify certificate: x509: ...").
  * EACCES: the certificate is not trusted; EPROTONOSUPPORT: the server does not speak TLS; else EPROTO. Returns -errno.
  */

@@ -38,6 +38,9 @@ void tls_reload_done(struct tls_reload *r);
 /* A new SSL of the current context; a changed but bad file is logged once and the old context stays in use. */
 SSL *tls_reload_ssl(struct tls_reload *r);
 
+/* A context that keeps the certificate that did not verify, for messages. */
+void tls_keep_rejected(SSL_CTX *ctx);
+
 /* Options that every context gets. */
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
 /* Certificates of a PEM text or file go to the store; returns how many, or a negative errno. */

@@ -158,6 +158,7 @@ static void write_last_words(void *arg)
 static void write_much(void *arg)
 {
         struct peer *p = arg;
+        p->pause = true;
         char *big = kc_calloc(1, 5000000);
         memset(big, 'b', BIG);
         assert_int_equal(kc_http_stream_write(p->stream, big, 5000000), -ENOBUFS);
@@ -239,7 +240,6 @@ static void test_back_pressure(void **state)
         (void)state;
         struct peer p = {0};
         open_stream(&p);
-        p.pause = true;
         kc_loop_call(loop, write_much, &p);
         await(&p.drained, 1);
         await(&p.paused, 1);

@@ -1,6 +1,7 @@
 /* Contexts: handshakes in memory, client certificates, ALPN, reloading, names. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
@@ -136,10 +137,10 @@ struct pair {
         bool done;
 };
 
-static void handshake(struct pair *p, struct kc_tls_server *s, struct kc_tls_client *c)
+static void handshake_alpn(struct pair *p, struct kc_tls_server *s, struct kc_tls_client *c, enum kc_tls_alpn alpn)
 {
         p->server = kc_tls_server_ssl(s);
-        p->client = kc_tls_client_ssl(c);
+        p->client = kc_tls_client_ssl(c, NULL, alpn);
         assert_non_null(p->server);
         assert_non_null(p->client);
         BIO *a, *b;
@@ -153,6 +154,11 @@ static void handshake(struct pair *p, struct kc_tls_server *s, struct kc_tls_cli
                 SSL_read(p->client, &byte, 1); /* alerts of TLS 1.3 come after the client is through */
                 p->done = rc == 1 && rs == 1;
         }
+}
+
+static void handshake(struct pair *p, struct kc_tls_server *s, struct kc_tls_client *c)
+{
+        handshake_alpn(p, s, c, KC_TLS_ALPN_NONE);
 }
 
 static void drop_pair(struct pair *p)
@@ -262,7 +268,7 @@ static void test_resumed_session_keeps_the_identity(void **state)
         assert_true(p.done);
         SSL_SESSION *session = SSL_get1_session(p.client);
         assert_true(SSL_SESSION_is_resumable(session));
-        SSL *again = kc_tls_client_ssl(c), *server = kc_tls_server_ssl(s);
+        SSL *again = kc_tls_client_ssl(c, NULL, KC_TLS_ALPN_NONE), *server = kc_tls_server_ssl(s);
         SSL_set_session(again, session);
         BIO *a, *b;
         assert_int_equal(BIO_new_bio_pair(&a, 0, &b, 0), 1);
@@ -305,26 +311,82 @@ static void test_server_names(void **state)
         kc_tls_server_free(s);
 }
 
+static void expect_alpn(struct kc_tls_server *s, enum kc_tls_alpn offered, const char *chosen)
+{
+        struct kc_tls_client *c = new_client((struct kc_tls_client_opts){0});
+        struct pair p;
+        handshake_alpn(&p, s, c, offered);
+        const unsigned char *alpn;
+        unsigned len;
+        SSL_get0_alpn_selected(p.client, &alpn, &len);
+        assert_int_equal(p.done, chosen != NULL);
+        if (chosen) {
+                assert_int_equal(len, strlen(chosen));
+                assert_memory_equal(alpn, chosen, len);
+        }
+        drop_pair(&p);
+        kc_tls_client_free(c);
+}
+
 static void test_alpn(void **state)
 {
         (void)state;
         struct kc_tls_server *s = new_server((struct kc_tls_server_opts){.alpn_h2 = true});
-        struct kc_tls_client *c = new_client((struct kc_tls_client_opts){.alpn_h2 = true});
-        struct pair p;
-        handshake(&p, s, c);
-        const unsigned char *alpn;
-        unsigned len;
-        SSL_get0_alpn_selected(p.client, &alpn, &len);
-        assert_int_equal(len, 2);
-        assert_memory_equal(alpn, "h2", 2);
-        drop_pair(&p);
+        expect_alpn(s, KC_TLS_ALPN_H2, "h2");
+        expect_alpn(s, KC_TLS_ALPN_H2_OR_H1, "h2");
+        expect_alpn(s, KC_TLS_ALPN_H1, "http/1.1");
+        expect_alpn(s, KC_TLS_ALPN_NONE, "");
         kc_tls_server_free(s);
         s = new_server((struct kc_tls_server_opts){.alpn_h2 = false});
-        handshake(&p, s, c);
-        assert_false(p.done);
-        drop_pair(&p);
+        expect_alpn(s, KC_TLS_ALPN_H2, NULL);
+        expect_alpn(s, KC_TLS_ALPN_H2_OR_H1, "http/1.1");
         kc_tls_server_free(s);
+}
+
+/* The server's answer to the first flight is tampered with, or comes from the wrong server. */
+static void expect_failure(const char *ca, const char *name, const char *answer, int errnum, const char *text)
+{
+        struct kc_tls_server *s = new_server((struct kc_tls_server_opts){0});
+        struct kc_tls_client_opts o = {.ca_file = path_of(ca), .server_name = name};
+        struct kc_tls_client *c;
+        assert_int_equal(kc_tls_client_new(&o, &c, NULL), 0);
+        SSL *client = kc_tls_client_ssl(c, "ignored", KC_TLS_ALPN_NONE), *server = kc_tls_server_ssl(s);
+        BIO *a, *b;
+        assert_int_equal(BIO_new_bio_pair(&a, 0, &b, 0), 1);
+        SSL_set_bio(client, a, a);
+        assert_int_equal(SSL_connect(client), -1);
+        if (answer) {
+                assert_int_equal(BIO_write(b, answer, (int)strlen(answer)), strlen(answer));
+        } else {
+                BIO_up_ref(b);
+                SSL_set_bio(server, b, b);
+                assert_int_equal(SSL_accept(server), -1);
+        }
+        ERR_clear_error();
+        assert_int_equal(SSL_connect(client), -1);
+        struct kc_error err = KC_ERROR_INIT;
+        assert_int_equal(kc_tls_client_failure(client, &err), -errnum);
+        assert_string_equal(kc_error_message(&err), text);
+        kc_error_done(&err);
+        SSL_free(client);
+        SSL_free(server);
+        BIO_free(b);
         kc_tls_client_free(c);
+        kc_tls_server_free(s);
+}
+
+static void test_failures_in_words(void **state)
+{
+        (void)state;
+#define UNTRUSTED "tls: failed to verify certificate: x509: "
+        expect_failure(
+            "other-ca.crt", "server.test", NULL, EACCES, UNTRUSTED "certificate signed by unknown authority");
+        expect_failure(
+            "ca.crt", "other.test", NULL, EACCES, UNTRUSTED "certificate is valid for server.test, not other.test");
+        expect_failure(
+            "ca.crt", "127.0.0.2", NULL, EACCES, UNTRUSTED "certificate is valid for 127.0.0.1, not 127.0.0.2");
+        expect_failure("ca.crt", "server.test", "HTTP/1.0 400 Bad Request\r\n\r\n", EPROTONOSUPPORT,
+            "tls: first record does not look like a TLS handshake");
 }
 
 static char *seen_server(struct kc_tls_server *s)
@@ -456,6 +518,7 @@ int main(void)
             cmocka_unit_test(test_resumed_session_keeps_the_identity),
             cmocka_unit_test(test_server_names),
             cmocka_unit_test(test_alpn),
+            cmocka_unit_test(test_failures_in_words),
             cmocka_unit_test(test_reload),
             cmocka_unit_test(test_bad_options),
             cmocka_unit_test(test_self_signed),
