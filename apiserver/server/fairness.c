@@ -140,6 +140,7 @@ enum stage_result stage_limit(struct api_req *q)
         if (q->long_running && !watch)
                 return STAGE_NEXT;
         if (!q->long_running) {
+                api_req_limit_time(q); /* also of sending its body, while it has seats */
                 q->inflight = true;
                 atomic_fetch_add(q->mutating ? &q->server->inflight_mutating : &q->server->inflight_readonly, 1);
         }

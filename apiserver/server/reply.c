@@ -231,7 +231,10 @@ void api_req_limit_time(struct api_req *q)
 {
         if (!q->timeout)
                 q->timeout = kc_timer_new(kc_http_req_loop(q->http), on_timeout, q);
-        kc_timer_arm(q->timeout, api_req_time_limit(q));
+        if (kc_timer_armed(q->timeout))
+                return;
+        int64_t gone = kc_clock_mono(NULL) - q->started;
+        kc_timer_arm(q->timeout, KC_MAX(api_req_time_limit(q) - gone, 1));
 }
 
 void api_req_unlimit_time(struct api_req *q)

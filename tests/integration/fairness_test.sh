@@ -103,8 +103,12 @@ eventually 10 allowed || fail "a watch keeps its seat"
 
 # --- without it: limits of requests in flight
 stop_apiserver
-start_apiserver --enable-priority-and-fairness=false
+start_apiserver --enable-priority-and-fairness=false --request-timeout=1s
 wait_ready
 api GET /api/v1/namespaces >/dev/null
 is "switched off" "200 " "$(code) $(header x-kubernetes-pf-flowschema-uid)"
+
+# --- a body that does not come has as much time as any request
+has "a body that does not come: code" "504 " "$(python3 "$TESTS_DIR/integration/fairness.py" "$API_PORT" "$WORK/ca.crt" slow | tee "$WORK/slow")"
+has "a body that does not come" '"message":"Timeout: request did not complete within the allotted timeout"' "$(cat "$WORK/slow")"
 stop_apiserver
