@@ -300,6 +300,20 @@ static int objects_of(
         return 0;
 }
 
+static int print_names(struct kc_cli *c, const struct plan *p, struct json_object *items, struct kc_error *err)
+{
+        struct kc_resource_map *map = NULL;
+        int e = kc_cli_map(c, &map, err);
+        for (size_t i = 0; i < kc_json_len(items) && e == 0; i++) {
+                struct json_object *o = kc_json_idx_mut(items, i);
+                const struct kc_api_resource *res = NULL;
+                e = kc_resource_map_find_kind(map, kc_json_str(o, "apiVersion"), kc_json_str(o, "kind"), &res, err);
+                if (e == 0)
+                        e = print_object(c, p, res, o, err);
+        }
+        return e;
+}
+
 static int print_objects(struct kc_cli *c, const struct plan *p, struct kc_error *err)
 {
         int e = 0;
@@ -307,15 +321,14 @@ static int print_objects(struct kc_cli *c, const struct plan *p, struct kc_error
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
         for (size_t i = 0; i < p->n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                size_t before = kc_json_len(items);
                 if (objects_of(c, &p->v[i], items, NULL, &why) < 0)
                         note_failure(&failures, &why);
-                for (size_t k = before; kc_streq(opt.output, "name") && k < kc_json_len(items) && e == 0; k++)
-                        e = print_object(c, p, p->v[i].res, kc_json_idx_mut(items, k), err);
         }
         if (e == 0 && !kc_str_empty(opt.sort_by))
                 e = kc_sort_by(items, opt.sort_by, false, err);
-        if (e == 0 && !kc_streq(opt.output, "name")) {
+        if (e == 0 && kc_streq(opt.output, "name")) {
+                e = print_names(c, p, items, err);
+        } else if (e == 0) {
                 if (p->single && kc_json_len(items) == 1) {
                         e = print_object(c, p, p->v[0].res, kc_json_idx_mut(items, 0), err);
                 } else if (!p->single) { /* else --ignore-not-found */
