@@ -87,11 +87,18 @@ static void run_stages(struct api_req *q)
         }
 }
 
+static bool is_proxied(const struct api_req *q)
+{
+        return q->sub && strcmp(q->sub->name, "proxy") == 0;
+}
+
 void pipeline_on_headers(struct kc_http_req *http, void *server)
 {
         struct api_req *q = req_new(server, http);
         kc_http_on_close(http, on_close, q);
         run_stages(q);
+        if (is_proxied(q))
+                kc_http_req_set_max_body(http, API_MAX_PROXIED_BODY);
 }
 
 void pipeline_resume(struct api_req *q)
@@ -116,8 +123,8 @@ void pipeline_on_too_large(struct kc_http_req *http, void *server)
 {
         (void)server; /* the request knows it */
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        (void)kc_error_set_api(
-            &err, 413, KC_REASON_REQUEST_ENTITY_TOO_LARGE, "Request entity too large: limit is %d", API_MAX_BODY);
+        (void)kc_error_set_api(&err, 413, KC_REASON_REQUEST_ENTITY_TOO_LARGE, "Request entity too large: limit is %d",
+            is_proxied(api_req_of(http)) ? API_MAX_PROXIED_BODY : API_MAX_BODY);
         api_reply_error(api_req_of(http), &err);
 }
 

@@ -26,9 +26,10 @@
 #include "storage/store.h"
 
 enum {
-        API_MAX_BODY = 3 << 20,    /* upstream's MaxRequestBodyBytes */
-        API_GZIP_MIN = 128 << 10,  /* smaller answers are not compressed */
-        API_WORKERS_PER_CORE = 16, /* they wait for etcd most of the time */
+        API_MAX_BODY = 3 << 20,          /* upstream's MaxRequestBodyBytes */
+        API_MAX_PROXIED_BODY = 64 << 20, /* of requests that are passed on: they are kept until they are whole */
+        API_GZIP_MIN = 128 << 10,        /* smaller answers are not compressed */
+        API_WORKERS_PER_CORE = 16,       /* they wait for etcd most of the time */
         API_WORKERS_MIN = 32,
         API_QUEUE = 4096, /* requests waiting for a worker */
         API_SIDE_WORKERS = 4,

@@ -126,6 +126,7 @@ static const struct route {
     {"containerLogs", NULL, 4, 4, GET, kc_ks_container_logs},
     {"exec", NULL, 4, 5, GET | POST, kc_ks_exec},
     {"attach", NULL, 4, 5, GET | POST, kc_ks_attach},
+    {"run", NULL, 4, 5, POST, kc_ks_run},
     {"portForward", NULL, 3, 4, GET | POST, kc_ks_port_forward},
 };
 

@@ -2,6 +2,7 @@
  *
  *   /healthz /healthz/{ping,log,syncloop}  /pods /runningpods  /containerLogs/<ns>/<pod>/<container>  /metrics
  *   /metrics/{cadvisor,resource,probes}  /stats/summary  /configz
+ *   /run (one command, its output as the answer)
  *   /exec /attach /portForward (passed on to the runtime's streaming server)
  *
  * Authentication: client certificate of client_ca_file, or bearer token by TokenReview (cached 2 min; failures 10 s);

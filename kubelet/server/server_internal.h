@@ -65,5 +65,6 @@ void kc_ks_stats_summary(struct kc_ks_request *r);
 void kc_ks_metrics_resource(struct kc_ks_request *r);
 void kc_ks_metrics_cadvisor(struct kc_ks_request *r);
 void kc_ks_exec(struct kc_ks_request *r);
+void kc_ks_run(struct kc_ks_request *r);
 void kc_ks_attach(struct kc_ks_request *r);
 void kc_ks_port_forward(struct kc_ks_request *r);

@@ -255,13 +255,39 @@ void kc_ks_attach(struct kc_ks_request *r)
                 start(r, &x, url);
 }
 
+/* The command is one string here, cut at spaces. */
+void kc_ks_run(struct kc_ks_request *r)
+{
+        KC_CLEANUP(session_done) struct session x = {0};
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        KC_CLEANUP(kc_freep) char *text = kc_query_get(kc_http_req_query(r->req), "cmd");
+        KC_CLEANUP(kc_strv_freep) char **cmd = kc_strv_split(text ? text : "", ' ');
+        const char *container = r->parts[kc_strv_len(r->parts) - 1];
+        int exit_code = 0;
+        if (r->s->o.ops.running(r->s->o.ops.arg, r->parts[1], r->parts[2], container, &x.id, &x.sandbox, &err) < 0 ||
+            kc_cri_exec_sync(r->s->o.cri, x.id, cmd, 0, &exit_code, &out, &err) < 0) {
+                kc_ks_reply_error(r->req, &err);
+        } else if (exit_code != 0) {
+                KC_CLEANUP(kc_freep)
+                char *why =
+                    kc_asprintf("command '%s' exited with %d: %s", text ? text : "", exit_code, kc_buf_str(&out));
+                kc_ks_reply_text(r->req, 500, why);
+        } else {
+                kc_ks_reply_buf(r->req, "application/json", &out);
+        }
+}
+
 /* Ports may come in the query (WebSocket) or later in the streams (SPDY). */
 void kc_ks_port_forward(struct kc_ks_request *r)
 {
         KC_CLEANUP(session_done) struct session x = {0};
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(kc_freep) char *url = NULL;
-        KC_CLEANUP(kc_strv_freep) char **given = kc_query_get_all(kc_http_req_query(r->req), "port");
+        /* Several values, each of which may be a list. */
+        KC_CLEANUP(kc_strv_freep) char **values = kc_query_get_all(kc_http_req_query(r->req), "port");
+        KC_CLEANUP(kc_freep) char *all = values ? kc_strv_join(values, ",") : NULL;
+        KC_CLEANUP(kc_strv_freep) char **given = kc_str_empty(all) ? NULL : kc_strv_split(all, ',');
         int32_t ports[PORTS_MAX];
         size_t n = 0;
         if (!is_upgrade(r, false))

@@ -176,6 +176,7 @@ struct kc_http_req {
         uint32_t method, path, query, host; /* offsets */
         size_t header_bytes;
         struct kc_buf body;
+        size_t max_body;
         bool is_h2, http10, is_head, headers_too_large;
 
         void *data;

@@ -36,6 +36,7 @@ struct kc_http_req *http_req_new(struct http_conn *c)
         atomic_init(&r->refs, 1);
         r->loop = c->shard->loop;
         r->info = http_conn_info_ref(c->info);
+        r->max_body = c->server->opts.max_body;
         r->conn = c;
         kc_list_init(&r->event_node);
         kc_list_init(&r->h2_node);
@@ -246,6 +247,11 @@ void *kc_http_req_data(const struct kc_http_req *r)
         return r->data;
 }
 
+void kc_http_req_set_max_body(struct kc_http_req *r, size_t max_body)
+{
+        r->max_body = max_body;
+}
+
 /* --- Calling the application */
 
 bool http_req_on_headers(struct kc_http_req *r, int64_t declared_len)
@@ -267,7 +273,7 @@ bool http_req_on_headers(struct kc_http_req *r, int64_t declared_len)
                 o->on_headers(r, o->arg);
         if (atomic_load(&r->answered))
                 return false;
-        if (declared_len > 0 && (uint64_t)declared_len > o->max_body)
+        if (declared_len > 0 && (uint64_t)declared_len > r->max_body)
                 return http_req_on_body(r, NULL, (size_t)declared_len);
         if (declared_len > 0)
                 kc_buf_reserve(&r->body, KC_MIN((size_t)declared_len, (size_t)HTTP_READ_CHUNK));
@@ -279,7 +285,7 @@ bool http_req_on_body(struct kc_http_req *r, const char *data, size_t len)
         const struct kc_http_server_opts *o = &r->conn->server->opts;
         if (atomic_load(&r->answered))
                 return false;
-        if (len <= o->max_body && kc_buf_add_limited(&r->body, data, len, o->max_body) == 0)
+        if (len <= r->max_body && kc_buf_add_limited(&r->body, data, len, r->max_body) == 0)
                 return true;
         kc_buf_done(&r->body);
         if (o->on_too_large)

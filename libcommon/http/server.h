@@ -84,6 +84,9 @@ bool kc_http_req_closed(const struct kc_http_req *r);
 void kc_http_req_set_data(struct kc_http_req *r, void *data, void (*free_fn)(void *));
 void *kc_http_req_data(const struct kc_http_req *r);
 
+/* In on_headers: this request's body may have so many bytes, instead of the server's max_body. */
+void kc_http_req_set_max_body(struct kc_http_req *r, size_t max_body);
+
 /* --- The answer. headers: strv of alternating name, value; NULL allowed. Content-Length, Date, Transfer-Encoding and
  * Connection are made here. Names are given in canonical case; HTTP/2 lowers them. */
 
