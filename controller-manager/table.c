@@ -17,6 +17,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_replicaset_controller,
     &kc_statefulset_controller,
     &kc_job_controller,
+    &kc_cronjob_controller,
     &kc_ttlafterfinished_controller,
     &kc_disruption_controller,
     &kc_servicecidr_controller,

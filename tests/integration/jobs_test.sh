@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 start_control_plane
 "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
-    --leader-elect=false --controllers=job-controller,ttl-after-finished-controller,garbage-collector-controller \
+    --leader-elect=false --controllers=job-controller,cronjob-controller,ttl-after-finished-controller,garbage-collector-controller \
     >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")
@@ -122,6 +122,28 @@ make_job doomed run '"parallelism":2,'
 must "pods" 10 pods_are doomed 2
 kubectl delete job doomed >/dev/null
 must "pods go with the Job" 20 pods_are doomed 0
+
+echo "--- CronJobs"
+# A schedule of intervals comes due without waiting for the next minute.
+kubectl create -f - >/dev/null <<<'{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"tick"},"spec":{"schedule":"@every 2s","successfulJobsHistoryLimit":1,
+    "jobTemplate":{"metadata":{"labels":{"of":"tick"}},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"ok"}]}}}}}}' ||
+    fail "create cronjob"
+ran() { [ -n "$(kubectl get cronjob tick -o 'jsonpath={.status.lastSuccessfulTime}')" ]; }
+must "a Job has run" 20 ran
+cronjob_said() { kubectl get events --field-selector "involvedObject.name=$1,reason=$2" -o 'jsonpath={.items[*].message}' | grep -q -- "$3"; }
+must "SuccessfulCreate" 5 cronjob_said tick SuccessfulCreate "Created job tick-"
+must "SawCompletedJob" 5 cronjob_said tick SawCompletedJob "condition: Complete"
+job=$(kubectl get jobs -l of=tick -o 'jsonpath={.items[0].metadata.name}')
+is "its owner" "CronJob tick true" "$(kubectl get job "$job" -o 'jsonpath={.metadata.ownerReferences[0].kind} {.metadata.ownerReferences[0].name} {.metadata.ownerReferences[0].controller}')"
+has "when it was due" "Z" "$(kubectl get job "$job" -o 'jsonpath={.metadata.annotations.batch\.kubernetes\.io/cronjob-scheduled-timestamp}')"
+kubectl patch cronjob tick -p '{"spec":{"successfulJobsHistoryLimit":0}}' >/dev/null
+must "old ones go" 20 cronjob_said tick SuccessfulDelete "Deleted job tick-"
+kubectl delete cronjob tick >/dev/null
+none() { [ -z "$(kubectl get jobs -l of=tick -o name)" ]; }
+must "its Jobs go with it" 30 none
+kubectl create cronjob yearly --image=ok --schedule='0 0 1 1 *' >/dev/null || fail "create cronjob"
+kubectl create job now --from=cronjob/yearly >/dev/null || fail "create job --from"
+must "by hand" 15 ended now Complete CompletionsReached
 
 echo "--- the end"
 kill "$KCM_PID"
