@@ -119,7 +119,7 @@ static int parse_body(const struct api_req *q, const struct decode_target *t, en
                 return parse_proto(q, body, len, t, ret, err);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         int r = type == BODY_YAML ? kc_yaml_parse_lax(body, len, NULL, ret, ret_repeats, &why)
-                                  : kc_json_parse(body, len, NULL, ret, &why);
+                                  : kc_json_parse(body, len, &kc_json_object_limits, ret, &why);
         if (r < 0) {
                 KC_CLEANUP(kc_freep)
                 char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
