@@ -141,6 +141,7 @@ void handle_log(struct api_req *q);
 void handle_connect(struct api_req *q); /* exec, attach, portforward */
 void handle_proxy(struct api_req *q);   /* .../proxy of pods, services and nodes */
 void handle_review(struct api_req *q);
+void handle_components(struct api_req *q); /* componentstatuses */
 void handle_bindings(struct api_req *q); /* POST .../bindings */
 
 /* --- connect.c */
