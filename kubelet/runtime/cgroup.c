@@ -26,9 +26,15 @@ static const char *const v1_controllers[] = {"cpu", "memory", "pids", "cpuset", 
     "hugetlb", "net_cls", "net_prio", "perf_event", "systemd", "rdma", "misc", "cpuacct", "unified"};
 static const char *const v1_made[] = {"cpu", "memory", "pids"};
 
-static bool unified(void)
+static const char *cgroup_fs(const struct kc_runtime *r)
 {
-        return kc_path_exists(CGROUP_FS "/cgroup.controllers");
+        return r->o.cgroup_fs ?: CGROUP_FS;
+}
+
+static bool unified(const struct kc_runtime *r)
+{
+        KC_CLEANUP(kc_freep) char *path = kc_path_join(cgroup_fs(r), "cgroup.controllers");
+        return kc_path_exists(path);
 }
 
 static bool with_systemd(const struct kc_runtime *r)
@@ -121,7 +127,7 @@ static struct limits limits_of(const struct json_object *pod)
 static int ensure_v1(struct kc_runtime *r, const char *cgroup, const struct limits *l, struct kc_error *err)
 {
         for (size_t i = 0; i < KC_ARRAY_LEN(v1_made); i++) {
-                KC_CLEANUP(kc_freep) char *base = kc_path_join(CGROUP_FS, v1_made[i]);
+                KC_CLEANUP(kc_freep) char *base = kc_path_join(cgroup_fs(r), v1_made[i]);
                 if (!kc_path_exists(base))
                         continue;
                 KC_CLEANUP(kc_freep) char *dir = kc_path_join(base, cgroup);
@@ -144,13 +150,13 @@ static int ensure_v1(struct kc_runtime *r, const char *cgroup, const struct limi
 
 static int ensure_v2(struct kc_runtime *r, const char *cgroup, const struct limits *l, struct kc_error *err)
 {
-        KC_CLEANUP(kc_freep) char *dir = kc_path_join(CGROUP_FS, cgroup);
+        KC_CLEANUP(kc_freep) char *dir = kc_path_join(cgroup_fs(r), cgroup);
         int res = kc_mkdir_p(dir, 0755, err);
         if (res < 0)
                 return res;
         /* Controllers are handed down level by level; one that the kernel lacks is left out. */
         static const char *const enable[] = {"+cpu", "+memory", "+pids", "+cpuset", "+io"};
-        for (char *slash = dir + strlen(CGROUP_FS); slash; slash = strchr(slash + 1, '/')) {
+        for (char *slash = dir + strlen(cgroup_fs(r)); slash; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
                 for (size_t i = 0; i < KC_ARRAY_LEN(enable); i++)
                         (void)write_text(dir, "cgroup.subtree_control", enable[i], NULL); /* see above */
@@ -176,7 +182,7 @@ int kc_pod_cgroup_ensure(struct kc_runtime *r, const struct json_object *pod, st
                 return 0;
         KC_CLEANUP(kc_freep) char *cgroup = kc_pod_cgroup(r, kc_meta_uid(pod), kc_pod_qos(pod));
         struct limits l = limits_of(pod);
-        int res = unified() ? ensure_v2(r, cgroup, &l, err) : ensure_v1(r, cgroup, &l, err);
+        int res = unified(r) ? ensure_v2(r, cgroup, &l, err) : ensure_v1(r, cgroup, &l, err);
         return res < 0 ? kc_error_wrap(err, "failed to ensure that the pod: %s cgroups exist", kc_meta_uid(pod)) : 0;
 }
 
@@ -225,13 +231,13 @@ int kc_runtime_remove_cgroup(struct kc_runtime *r, const char *uid, const char *
         if (kc_str_empty(r->o.cgroup_root) || with_systemd(r))
                 return 0;
         KC_CLEANUP(kc_freep) char *cgroup = kc_pod_cgroup(r, uid, qos);
-        if (unified()) {
-                KC_CLEANUP(kc_freep) char *dir = kc_path_join(CGROUP_FS, cgroup);
+        if (unified(r)) {
+                KC_CLEANUP(kc_freep) char *dir = kc_path_join(cgroup_fs(r), cgroup);
                 return remove_tree(dir, err);
         }
         int res = 0;
         for (size_t i = 0; i < KC_ARRAY_LEN(v1_controllers); i++) {
-                KC_CLEANUP(kc_freep) char *dir = kc_asprintf("%s/%s%s", CGROUP_FS, v1_controllers[i], cgroup);
+                KC_CLEANUP(kc_freep) char *dir = kc_asprintf("%s/%s%s", cgroup_fs(r), v1_controllers[i], cgroup);
                 int one = remove_tree(dir, err);
                 if (one < 0)
                         res = one;

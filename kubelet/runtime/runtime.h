@@ -27,6 +27,7 @@ struct kc_runtime_opts {
         struct kc_env_sources env;
         struct kc_dns_settings dns;
         const char *node_name, *root_dir, *pod_logs_dir, *container_logs_dir;
+        const char *cgroup_fs;     /* NULL: /sys/fs/cgroup */
         const char *cgroup_root;   /* "" : no pod cgroups; "/kubepods" */
         const char *cgroup_driver; /* "cgroupfs" or "systemd" */
         bool cpu_cfs_quota;
