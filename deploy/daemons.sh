@@ -4,6 +4,16 @@
 # Debian's packages do not agree with each other on where the CNI plugins are.
 CNI_BIN_DIR=/usr/lib/cni
 
+# write_config <file>, content on standard input. A file that is right already is not touched, a daemon is restarted when its own changed.
+write_config() {
+    cat >"$CONFIG_DIR/$1.new" || return 1
+    if cmp -s "$CONFIG_DIR/$1.new" "$CONFIG_DIR/$1"; then
+        rm -f "$CONFIG_DIR/$1.new"
+    else
+        mv "$CONFIG_DIR/$1.new" "$CONFIG_DIR/$1"
+    fi
+}
+
 start_etcd() {
     mkdir -p "$DATA_DIR/etcd" && chmod 700 "$DATA_DIR/etcd" || return 1
     start_daemon etcd "$(command -v etcd)" \
@@ -54,7 +64,7 @@ oom_score_limited() {
 
 start_containerd() {
     mkdir -p "$DATA_DIR/containerd" "$DATA_DIR/cni/net.d" || return 1
-    cat >"$CONFIG_DIR/containerd.toml" <<EOF
+    write_config containerd.toml <<EOF || return 1
 version = 2
 root = "$DATA_DIR/containerd/root"
 state = "$RUN_DIR/containerd"
@@ -80,7 +90,7 @@ EOF
 
 start_kubelet() {
     mkdir -p "$DATA_DIR/kubelet" "$DATA_DIR/manifests" || return 1
-    cat >"$CONFIG_DIR/kubelet.yaml" <<EOF
+    write_config kubelet.yaml <<EOF || return 1
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication:
