@@ -165,7 +165,7 @@ static int holds(
                 bool less, equal, greater;
         } ops[] = {{"==", false, true, false}, {"!=", true, false, true}, {"<", true, false, false},
             {"<=", true, true, false}, {">", false, false, true}, {">=", false, true, true}};
-        int order;
+        int order = 0;
         for (size_t i = 0; i < KC_ARRAY_LEN(ops); i++) {
                 if (strcmp(op, ops[i].op) != 0)
                         continue;
