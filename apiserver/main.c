@@ -19,15 +19,16 @@ static void on_signal(void *arg)
                 _exit(1); /* the second signal means it */
         stopping = true;
         kc_log_info("Received termination signal, shutting down");
-        kc_daemon_notify("STOPPING=1");
+        kc_daemon_stopping();
         kc_apiserver_shutdown(server);
 }
 
-enum { MALLOC_ARENAS = 4 }; /* not one for each worker: what they free would not come back to the others */
+enum { MALLOC_ARENAS = 4 }; /* it has more threads than the other daemons */
 
 static int run(const struct kc_apiserver_options *o, struct kc_error *err)
 {
         int r = kc_daemon_init("kube-apiserver", err);
+        (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* cannot fail for this parameter */
         kc_validation_set_allow_privileged(o->allow_privileged);
         if (r == 0)
                 r = kc_apiserver_new(o, &server, err);
@@ -47,7 +48,6 @@ int main(int argc, char **argv)
 {
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         struct kc_apiserver_options o;
-        (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* cannot fail for this parameter */
         int r = kc_apiserver_options_parse(&o, argc, argv, &err);
         if (r == 0)
                 r = run(&o, &err);

@@ -51,7 +51,7 @@ static int run(struct kc_kubelet_config *config, struct kc_error *err)
                 r = kc_kubelet_start(state.kubelet, err);
         if (r == 0) {
                 kc_log_info("Started kubelet", "version", KC_KUBE_VERSION);
-                kc_daemon_notify("READY=1");
+                kc_daemon_ready(loop);
                 r = kc_loop_run(loop, err);
         }
         kc_kubelet_free(state.kubelet);

@@ -109,7 +109,7 @@ static int start(struct app *a, struct kc_error *err)
         if (rc == 0) {
                 tune_conntrack(&a->options);
                 kc_proxier_start(a->proxier);
-                kc_daemon_notify("READY=1");
+                kc_daemon_ready(c->loop);
                 kc_log_info("Started kube-proxy", "version", KC_KUBE_VERSION, "node", a->options.hostname_override);
         }
         return rc;

@@ -71,10 +71,9 @@ static void add_checks(struct kc_apiserver *s)
         kc_health_add(s->health, "etcd", KC_HEALTH_ALL, check_etcd, s);
         kc_health_add(s->health, "etcd-readiness", KC_HEALTH_READYZ, check_etcd, s);
         kc_health_add(s->health, "informer-sync", KC_HEALTH_READYZ, check_informers, s);
-        for (size_t i = 0; s->flow && flow_hooks[i]; i++) {
-                KC_CLEANUP(kc_freep) char *name = kc_asprintf("poststarthook/%s", flow_hooks[i]);
-                kc_health_add(s->health, name, KC_HEALTH_ALL, check_flow, s);
-        }
+        if (s->flow)
+                kc_health_add(
+                    s->health, "poststarthook/priority-and-fairness-config-consumer", KC_HEALTH_ALL, check_flow, s);
         if (!kc_str_empty(s->o->encryption_config))
                 kc_health_add(s->health, "kms-providers", KC_HEALTH_ALL, check_kms, s);
         size_t n = 0;
@@ -354,7 +353,7 @@ static void on_cache_ready(void *arg)
                 kc_flow_start(s->flow);
         }
         kc_log_info("Caches are synced", "revision", kc_log_i64(kc_cache_revision(s->cache)));
-        kc_daemon_notify("READY=1");
+        kc_daemon_ready(s->loops[0]);
 }
 
 static void wait_for_cache(void *arg)

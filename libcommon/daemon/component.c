@@ -172,7 +172,7 @@ int kc_component_start(struct kc_component *c, const struct kc_component_options
         if (rc == 0)
                 rc = start_leading(c, o, err);
         if (rc == 0)
-                kc_daemon_notify("READY=1");
+                kc_daemon_ready(c->loop);
         return rc;
 }
 

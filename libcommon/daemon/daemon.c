@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/metrics.h"
+
+enum { MALLOC_ARENAS = 2 };
 
 static int print(const char *text)
 {
@@ -64,6 +67,8 @@ int kc_daemon_init(const char *name, struct kc_error *err)
                 if (setrlimit(RLIMIT_NOFILE, &files) < 0)
                         kc_log_warn("Cannot raise the limit of open files, ignoring", "err", strerror(errno));
         }
+        /* Not an arena for each worker: what they free would not come back to the others. */
+        (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* cannot fail for this parameter */
         if (OPENSSL_init_ssl(0, NULL) != 1)
                 return kc_error_set(err, EIO, "cannot initialize OpenSSL");
         kc_metrics_init_client();
@@ -87,7 +92,7 @@ static void on_signal(void *arg)
                 _exit(1);
         stopper.stopping = true;
         kc_log_info("Received termination signal, shutting down");
-        kc_daemon_notify("STOPPING=1");
+        kc_daemon_stopping();
         if (stopper.on_stop)
                 stopper.on_stop(stopper.arg);
         kc_loop_stop(stopper.loop);

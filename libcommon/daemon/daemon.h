@@ -29,7 +29,7 @@ struct kc_daemon_flags {
 int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag *flags, size_t n, int argc, char **argv,
     struct kc_daemon_flags *common, struct kc_error *err);
 
-/* Process set-up: SIGPIPE ignored, OpenSSL, file limits raised, core dumps off; umask 077 stays the unit's. */
+/* Process set-up: SIGPIPE ignored, OpenSSL, malloc, file limits raised, core dumps off; umask 077 stays the unit's. */
 int kc_daemon_init(const char *name, struct kc_error *err);
 
 /* Stops the loop at SIGTERM and SIGINT; a second signal ends the process at once. on_stop (may be NULL) runs first. */
@@ -42,6 +42,11 @@ void kc_daemon_drain(struct kc_loop *loop, struct kc_leader *leader, struct kc_r
 
 /* Tells systemd (sd_notify protocol over $NOTIFY_SOCKET) "READY=1" and the like; does nothing without it. */
 void kc_daemon_notify(const char *state);
+/* The daemon is up ("READY=1"), and in 30 s gives back what only its start has needed: free heap, and pages of code and
+ * constants, which come back from the page cache one by one where they are used. On the main loop, once. */
+void kc_daemon_ready(struct kc_loop *loop);
+/* The main loop is about to end ("STOPPING=1"). On the loop. */
+void kc_daemon_stopping(void);
 
 /* The secure serving of scheduler, controller-manager and proxy: health, metrics, version on --secure-port. Without a
  * certificate file a self-signed one is made in cert_dir (in memory directories: pass NULL for a temporary one).
