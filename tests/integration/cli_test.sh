@@ -170,6 +170,69 @@ wait --for=delete pod/nope --timeout=1s
 --token=bad get pods
 -n none get pods
 COMMANDS
+
+    # Changes: each tool makes them to an object of its own, called OBJ here.
+    for tool in want got; do
+        "$KUBECTL" create cm "$tool" --from-literal=a=b >/dev/null
+        "$KUBECTL" create -f - >/dev/null <<< '{"apiVersion":"v1","kind":"Node","metadata":{"name":"'$tool'"}}'
+    done
+    while read -r words; do
+        "$KUBECTL" ${words//OBJ/want} >want.out 2>want.err
+        want=$?
+        kubec ${words//OBJ/got} >got.out 2>got.err
+        got=$?
+        sed -E -i 's/\bwant\b/OBJ/g' want.out want.err
+        sed -E -i 's/\bgot\b/OBJ/g; s/kubec ([a-z])/kubectl \1/g' got.out got.err
+        is "kubec $words: exit code" "$want" "$got"
+        is "kubec $words: output" "$(cat want.out)" "$(cat got.out)"
+        is "kubec $words: errors" "$(cat want.err)" "$(cat got.err)"
+    done <<'CHANGES'
+label cm OBJ app=web tier=a
+label cm OBJ app=web
+label cm OBJ app=db
+label cm OBJ app=db --overwrite
+label cm OBJ tier-
+label cm OBJ tier-
+label cm/OBJ x=y z- -o jsonpath={.metadata.labels}
+label cm OBJ a=b cm/other
+label cm OBJ a=b a-
+label cm OBJ
+label a=b
+label cm OBJ --list
+label cm OBJ client=1 --dry-run=client
+label cm OBJ server=1 --dry-run=server -o name
+label cm none a=b
+annotate cm OBJ note=hello
+annotate cm OBJ note=bye
+annotate cm OBJ note=bye --overwrite
+annotate cm OBJ note-
+annotate cm OBJ --list
+patch cm OBJ -p {"data":{"a":"c"}}
+patch cm OBJ -p {"data":{"a":"c"}}
+patch cm OBJ --type=merge -p data:{a:d}
+patch cm OBJ --type=json -p [{"op":"replace","path":"/data/a","value":"e"}]
+patch cm OBJ --type=json -p [{"op":"test","path":"/data/a","value":"f"}]
+patch cm OBJ
+patch cm OBJ --type=none -p {}
+patch cm none -p {}
+cordon OBJ
+cordon OBJ
+uncordon OBJ --dry-run=server
+uncordon OBJ
+uncordon OBJ
+cordon none
+taint node OBJ k=v:NoSchedule
+taint node OBJ k=v:NoSchedule
+taint node OBJ k=w:NoSchedule --overwrite
+taint node OBJ j:NoExecute k-
+taint node OBJ j:NoExecute-
+taint node OBJ j-
+taint node OBJ k=v:Never
+taint node OBJ k=v
+CHANGES
+    is "what kubec has made of the node" "$("$KUBECTL" get node want -o jsonpath='{.spec}')" "$("$KUBECTL" get node got -o jsonpath='{.spec}')"
+    is "and of the map" "$("$KUBECTL" get cm want -o jsonpath='{.data}{.metadata.labels}{.metadata.annotations}')" \
+        "$("$KUBECTL" get cm got -o jsonpath='{.data}{.metadata.labels}{.metadata.annotations}')"
 fi
 
 # --- watches and deletion
