@@ -121,25 +121,22 @@ static int fix_claim(struct kc_ss_sync *s, const struct json_object *claim, cons
         bool by_pod = condemned && policy_deletes(s->set, "whenScaled");
         bool by_set = !by_pod && policy_deletes(s->set, "whenDeleted");
         bool has_set = owned_by(claim, kc_meta_uid(s->set)), has_pod = owned_by(claim, kc_meta_uid(pod));
-        struct json_object *refs;
         int rc;
 
         if (has_set == by_set && has_pod == by_pod)
                 return 0;
-        refs = json_object_new_array();
-        if (by_set && !has_set)
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_json_copy(claim);
+        struct json_object *refs = kc_json_ensure_arr(tree, "metadata.ownerReferences");
+        for (size_t i = kc_json_len(refs); i-- > 0;) {
+                const char *uid = kc_json_str(kc_json_idx(refs, i), "uid");
+                if (kc_streq(uid, kc_meta_uid(s->set)) || kc_streq(uid, kc_meta_uid(pod)))
+                        json_object_array_del_idx(refs, i, 1);
+        }
+        if (by_set)
                 kc_json_push(refs, owner_ref("apps/v1", "StatefulSet", s->set));
-        if (by_pod && !has_pod)
+        if (by_pod)
                 kc_json_push(refs, owner_ref("v1", "Pod", pod));
-        if (!by_set && has_set)
-                kc_json_push(refs, kc_json_build("{'$patch':'delete','uid':%s}", kc_meta_uid(s->set)));
-        if (!by_pod && has_pod)
-                kc_json_push(refs, kc_json_build("{'$patch':'delete','uid':%s}", kc_meta_uid(pod)));
-        KC_CLEANUP(kc_json_freep)
-        struct json_object *patch =
-            kc_json_build("{'metadata':{'uid':%s,'ownerReferences':%o}}", kc_meta_uid(claim), refs);
-        rc = kc_rest_patch(s->c->rest, &KC_PERSISTENTVOLUMECLAIMS, kc_meta_namespace(claim), kc_meta_name(claim), NULL,
-            KC_PATCH_STRATEGIC, patch, NULL, err);
+        rc = kc_rest_update(s->c->rest, &KC_PERSISTENTVOLUMECLAIMS, NULL, tree, NULL, err);
         if (rc < 0 && kc_error_is(err, KC_REASON_NOT_FOUND)) {
                 kc_error_done(err);
                 rc = 0;

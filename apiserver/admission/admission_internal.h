@@ -33,6 +33,13 @@ ADM_VALIDATE(adm_deny_external_ips);
 ADM_ADMIT(adm_pod_topology_labels);
 ADM_VALIDATE(adm_owner_references);
 ADM_VALIDATE(adm_always_deny);
+ADM_ADMIT(adm_runtime_class);
+ADM_VALIDATE(adm_runtime_class_validate);
+ADM_ADMIT(adm_default_ingress_class);
+ADM_VALIDATE(adm_claim_resize);
+ADM_VALIDATE(adm_certificate_approval);
+ADM_VALIDATE(adm_certificate_signing);
+ADM_VALIDATE(adm_certificate_subject);
 
 /* The table, in the order of the chain; ended by a NULL name. */
 extern const struct kc_admission_plugin adm_plugins[];

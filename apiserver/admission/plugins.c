@@ -1,5 +1,5 @@
 /* The table of admission plugins, in upstream's order (AllOrderedPlugins), with upstream's defaults. Those without
- * hooks are about kinds that are not served: their names are known, for the sake of flags. Constant: any thread. */
+ * hooks are known by name only, for the sake of flags. Constant: any thread. */
 #include "admission/admission_internal.h"
 
 enum { WRITE = KC_ADMIT_CREATE | KC_ADMIT_UPDATE };
@@ -26,13 +26,13 @@ const struct kc_admission_plugin adm_plugins[] = {
     {"DefaultStorageClass", 0, true, NULL, NULL},
     {"StorageObjectInUseProtection", 0, true, NULL, NULL},
     {"OwnerReferencesPermissionEnforcement", WRITE, false, NULL, adm_owner_references},
-    {"PersistentVolumeClaimResize", 0, true, NULL, NULL},
-    {"RuntimeClass", 0, true, NULL, NULL},
-    {"CertificateApproval", 0, true, NULL, NULL},
-    {"CertificateSigning", 0, true, NULL, NULL},
+    {"PersistentVolumeClaimResize", KC_ADMIT_UPDATE, true, NULL, adm_claim_resize},
+    {"RuntimeClass", KC_ADMIT_CREATE, true, adm_runtime_class, adm_runtime_class_validate},
+    {"CertificateApproval", KC_ADMIT_UPDATE, true, NULL, adm_certificate_approval},
+    {"CertificateSigning", KC_ADMIT_UPDATE, true, NULL, adm_certificate_signing},
     {"ClusterTrustBundleAttest", 0, true, NULL, NULL},
-    {"CertificateSubjectRestriction", 0, true, NULL, NULL},
-    {"DefaultIngressClass", 0, true, NULL, NULL},
+    {"CertificateSubjectRestriction", KC_ADMIT_CREATE, true, NULL, adm_certificate_subject},
+    {"DefaultIngressClass", KC_ADMIT_CREATE, true, adm_default_ingress_class, NULL},
     {"DenyServiceExternalIPs", WRITE, false, NULL, adm_deny_external_ips},
     {"PodTopologyLabels", KC_ADMIT_CREATE, true, adm_pod_topology_labels, NULL},
     {"MutatingAdmissionPolicy", 0, true, NULL, NULL},

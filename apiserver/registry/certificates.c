@@ -1,14 +1,11 @@
 /* CertificateSigningRequests: who asks, that they hold the key, and when conditions came about; and APIServices. Worker
  * threads. */
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "admission/certificates.h"
 #include "api/object.h"
-#include "base/buf.h"
-#include "base/encode.h"
 #include "base/str.h"
 #include "registry/strategies.h"
 
@@ -47,17 +44,6 @@ static void create_request(const struct kc_registry_ctx *c, struct json_object *
 
 /* --- That they hold the key: the request is signed with it */
 
-static X509_REQ *parse_request(const char *base64)
-{
-        KC_CLEANUP(kc_buf_done) struct kc_buf pem = KC_BUF_INIT;
-        if (kc_base64_decode(base64, strlen(base64), &pem) < 0)
-                return NULL;
-        BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
-        BIO_free(bio);
-        return req;
-}
-
 static void check_signature(
     const struct kc_registry_ctx *c, const struct json_object *csr, struct kc_field_errors *errors)
 {
@@ -67,7 +53,7 @@ static void check_signature(
         for (size_t i = 0; i < errors->n; i++)
                 if (kc_streq(errors->v[i].field, "spec.request"))
                         return;
-        X509_REQ *req = parse_request(request ? request : "");
+        X509_REQ *req = kc_certificate_request_parse(request ? request : "");
         EVP_PKEY *key = req ? X509_REQ_get_pubkey(req) : NULL;
         if (!req)
                 why = "x509: malformed certificate request";

@@ -36,7 +36,7 @@ static int validate(
     const struct kc_registry_ctx *c, const struct kc_strategy *s, const struct json_object *obj, struct kc_error *err)
 {
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
-        kc_validate_create(obj, c->stored->row, &errors);
+        kc_validate_create(obj, reg_rules(c), &errors);
         if (s->validate_create)
                 s->validate_create(c, obj, &errors);
         if (errors.n == 0)

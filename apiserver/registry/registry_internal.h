@@ -52,3 +52,8 @@ int reg_conflict(const struct kc_registry_ctx *c, const char *why, struct kc_err
 int reg_store_delete(const struct kc_registry_ctx *c, struct reg_state *s, struct kc_error *err);
 void reg_admission_attrs(const struct kc_registry_ctx *c, enum kc_admission_op op, struct json_object *obj,
     const struct json_object *old, const struct json_object *options, struct kc_admission_attrs *ret);
+/* Whose rules of validation apply: those of the kind as it is stored, unless the request is in another group. */
+static inline const struct kc_resource *reg_rules(const struct kc_registry_ctx *c)
+{
+        return kc_streq(c->row->group, c->stored->row->group) ? c->stored->row : c->row;
+}

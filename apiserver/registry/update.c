@@ -109,7 +109,7 @@ static int validate(
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
         /* What an action (binding, eviction) changes is below validation, as upstream's updates of the storage are. */
         if (!u->sub || !u->sub->create)
-                kc_validate_update(obj, old, c->stored->row, whole(u) ? "" : c->subresource, &errors);
+                kc_validate_update(obj, old, reg_rules(c), whole(u) ? "" : c->subresource, &errors);
         if (u->sub && u->sub->validate_update)
                 u->sub->validate_update(c, obj, old, &errors);
         else if (whole(u) && u->strategy->validate_update)

@@ -65,7 +65,7 @@ static int cannot_be_handled(
 
 enum body_type { BODY_JSON, BODY_YAML, BODY_PROTO };
 
-static int media_of(const struct api_req *q, enum body_type *ret, struct kc_error *err)
+static int media_of(const struct api_req *q, const struct decode_target *t, enum body_type *ret, struct kc_error *err)
 {
         static const struct {
                 const char *name;
@@ -78,14 +78,16 @@ static int media_of(const struct api_req *q, enum body_type *ret, struct kc_erro
                 return 0;
         KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(header, ';');
         KC_CLEANUP(kc_freep) char *type = kc_str_trim(parts[0]);
+        bool proto = proto_has(t->type);
         for (size_t i = 0; i < KC_ARRAY_LEN(types); i++)
-                if (kc_strcaseeq(types[i].name, type)) {
+                if (kc_strcaseeq(types[i].name, type) && (types[i].type != BODY_PROTO || proto)) {
                         *ret = types[i].type;
                         return 0;
                 }
         return kc_error_set_api(err, 415, KC_REASON_UNSUPPORTED_MEDIA_TYPE,
             "the body of the request was in an unknown format - accepted media types include: application/json, "
-            "application/yaml, " KC_PROTOBUF_MEDIA_TYPE);
+            "application/yaml%s",
+            proto ? ", " KC_PROTOBUF_MEDIA_TYPE : "");
 }
 
 /* The envelope says what is in it; what does not belong here is refused by its kind, undecoded. */
@@ -119,7 +121,7 @@ static int parse_body(const struct api_req *q, const struct decode_target *t, en
                 return parse_proto(q, body, len, t, ret, err);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         int r = type == BODY_YAML ? kc_yaml_parse_lax(body, len, NULL, ret, ret_repeats, &why)
-                                  : kc_json_parse(body, len, NULL, ret, &why);
+                                  : kc_json_parse(body, len, &kc_json_object_limits, ret, &why);
         if (r < 0) {
                 KC_CLEANUP(kc_freep)
                 char *text = kc_asprintf("couldn't get version/kind; json parse error: %s", kc_error_message(&why));
@@ -234,7 +236,7 @@ int decode_untyped(struct api_req *q, const struct decode_target *t, struct json
 {
         enum body_type type;
         KC_CLEANUP(kc_strv_freep) char **repeats = NULL; /* as with JSON, of no interest here */
-        int r = media_of(q, &type, err);
+        int r = media_of(q, t, &type, err);
         return r < 0 ? r : parse_body(q, t, type, ret, &repeats, err);
 }
 
@@ -251,7 +253,7 @@ int decode_body(struct api_req *q, const struct decode_target *t, int field_vali
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
         KC_CLEANUP(repeated_done) struct repeated repeated = {0};
         enum body_type type;
-        int r = media_of(q, &type, err);
+        int r = media_of(q, t, &type, err);
         if (r == 0)
                 r = parse_body(q, t, type, &tree, &repeated.lines, err);
         if (r == 0)

@@ -55,6 +55,11 @@ static const struct verb_row review_verbs[] = {
     {"create", KC_VERB_CREATE, handle_review},
 };
 
+static const struct verb_row component_verbs[] = {
+    {"get", KC_VERB_GET, handle_components},
+    {"list", KC_VERB_LIST, handle_components},
+};
+
 static const struct verb_row bindings_verbs[] = {
     {"create", KC_VERB_CREATE, handle_bindings},
 };
@@ -101,6 +106,8 @@ static void (*handler_of(const struct api_req *q))(struct api_req *)
                 return FIND(resource_verbs, q->row->verbs, verb);
         if (strcmp(q->row->kind, "Binding") == 0)
                 return FIND(bindings_verbs, q->row->verbs, verb);
+        if (strcmp(q->row->kind, "ComponentStatus") == 0)
+                return FIND(component_verbs, q->row->verbs, verb);
         return FIND(review_verbs, q->row->verbs, verb);
 }
 
@@ -108,6 +115,7 @@ static void (*handler_of(const struct api_req *q))(struct api_req *)
 static const struct {
         const char *group, *version, *resource, *warning;
 } deprecated[] = {
+    {"", "v1", "componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"},
     {"", "v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"},
 };
 

@@ -11,6 +11,8 @@
 #define GROUP "flowcontrol.apiserver.k8s.io"
 #define RETRY (200 * KC_MSEC)
 
+const char *const flow_hooks[] = {"priority-and-fairness-config-consumer", "priority-and-fairness-filter", NULL};
+
 static const char *const resources[] = {"flowschemas", "prioritylevelconfigurations"};
 enum { SCHEMAS, LEVELS, RESOURCES };
 

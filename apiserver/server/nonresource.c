@@ -147,6 +147,15 @@ static void add_group_paths(char ***paths)
         }
 }
 
+static void add_hook_paths(char ***paths, const char *const *hooks)
+{
+        for (size_t i = 0; hooks[i]; i++) {
+                kc_strv_pushf(paths, "/healthz/poststarthook/%s", hooks[i]);
+                kc_strv_pushf(paths, "/livez/poststarthook/%s", hooks[i]);
+                kc_strv_pushf(paths, "/readyz/poststarthook/%s", hooks[i]);
+        }
+}
+
 static void handle_index(struct api_req *q)
 {
         static const char *const fixed[] = {"/.well-known/openid-configuration", "/api", "/apis", "/apis/", "/healthz",
@@ -156,11 +165,9 @@ static void handle_index(struct api_req *q)
         KC_CLEANUP(kc_strv_freep) char **paths = NULL;
         for (size_t i = 0; i < KC_ARRAY_LEN(fixed); i++)
                 kc_strv_push(&paths, fixed[i]);
-        for (size_t i = 0; kc_bootstrap_hooks[i]; i++) {
-                kc_strv_pushf(&paths, "/healthz/poststarthook/%s", kc_bootstrap_hooks[i]);
-                kc_strv_pushf(&paths, "/livez/poststarthook/%s", kc_bootstrap_hooks[i]);
-                kc_strv_pushf(&paths, "/readyz/poststarthook/%s", kc_bootstrap_hooks[i]);
-        }
+        add_hook_paths(&paths, kc_bootstrap_hooks);
+        if (q->server->flow)
+                add_hook_paths(&paths, flow_hooks);
         add_group_paths(&paths);
         kc_strv_sort_uniq(paths);
         KC_CLEANUP(kc_json_freep) struct json_object *o = json_object_new_object();

@@ -69,12 +69,25 @@ void patch_done(struct patch *p)
         *p = (struct patch){0};
 }
 
+/* Paths may lead into what is kept as text. */
+static void expand_fields(struct json_object *tree)
+{
+        const struct json_object *entries = kc_json_at(tree, "metadata.managedFields");
+        for (size_t i = 0; i < kc_json_len(entries); i++) {
+                struct json_object *e = (struct json_object *)kc_json_idx(entries, i); /* of a tree of our own */
+                const struct json_object *fields = kc_json_get(e, "fieldsV1");
+                if (kc_json_raw(fields))
+                        kc_json_set(e, "fieldsV1", kc_json_expand(fields));
+        }
+}
+
 int patch_apply(const struct patch *p, const struct decode_target *t, int field_validation, struct json_object **tree,
     struct kc_error *err)
 {
         int r = 0;
         switch (p->kind) {
         case PATCH_JSON:
+                expand_fields(*tree);
                 r = kc_patch_json(tree, p->body, err);
                 break;
         case PATCH_MERGE:

@@ -20,8 +20,10 @@ enum {
 bool proto_has(const struct kc_type *type)
 {
         /* Kinds that were defined at run time have fields without numbers. */
-        const struct kc_field *metadata = type ? kc_type_field(type, "metadata") : NULL;
-        return metadata && metadata->wire != 0;
+        for (size_t i = 0; type && i < type->n_fields; i++)
+                if (type->fields[i].wire != 0)
+                        return true;
+        return false;
 }
 
 static const struct kc_type *type_of(const struct api_req *q, const char *kind)

@@ -76,8 +76,8 @@ struct api_req {
 
 struct api_req *api_req_of(struct kc_http_req *http);
 
-/* A request that takes longer, from its first byte on, than --request-timeout (or its own ?timeout=, if shorter) is answered with 504. On the
- * request's loop. */
+/* A request that takes longer, from its first byte on, than --request-timeout (or its own ?timeout=, if shorter) is
+ * answered with 504. On the request's loop. */
 void api_req_limit_time(struct api_req *q);
 int64_t api_req_time_limit(const struct api_req *q); /* usec */
 /* The answer has begun to stream: it may take its time. */

@@ -71,9 +71,10 @@ static void add_checks(struct kc_apiserver *s)
         kc_health_add(s->health, "etcd", KC_HEALTH_ALL, check_etcd, s);
         kc_health_add(s->health, "etcd-readiness", KC_HEALTH_READYZ, check_etcd, s);
         kc_health_add(s->health, "informer-sync", KC_HEALTH_READYZ, check_informers, s);
-        if (s->flow)
-                kc_health_add(
-                    s->health, "poststarthook/priority-and-fairness-config-consumer", KC_HEALTH_ALL, check_flow, s);
+        for (size_t i = 0; s->flow && flow_hooks[i]; i++) {
+                KC_CLEANUP(kc_freep) char *name = kc_asprintf("poststarthook/%s", flow_hooks[i]);
+                kc_health_add(s->health, name, KC_HEALTH_ALL, check_flow, s);
+        }
         if (!kc_str_empty(s->o->encryption_config))
                 kc_health_add(s->health, "kms-providers", KC_HEALTH_ALL, check_kms, s);
         size_t n = 0;

@@ -118,6 +118,7 @@ void fairness_add_headers(const struct api_req *q, char ***headers);
 
 /* --- flow_config.c: the FlowSchemas and priority levels of the API, followed. On the first loop. */
 struct flow_config;
+extern const char *const flow_hooks[]; /* names for /readyz; NULL-terminated */
 struct flow_config *flow_config_new(struct kc_apiserver *s);
 void flow_config_start(struct flow_config *c);
 /* They have been read once. Any thread. */
@@ -141,6 +142,7 @@ void handle_log(struct api_req *q);
 void handle_connect(struct api_req *q); /* exec, attach, portforward */
 void handle_proxy(struct api_req *q);   /* .../proxy of pods, services and nodes */
 void handle_review(struct api_req *q);
+void handle_components(struct api_req *q); /* componentstatuses */
 void handle_bindings(struct api_req *q); /* POST .../bindings */
 
 /* --- connect.c */

@@ -93,10 +93,10 @@ void kc_fieldset_each(const struct kc_fieldset *set, kc_fieldset_fn fn, void *ar
 
 /* --- FieldsV1 */
 
-/* v: the tree of a FieldsV1 (NULL: empty). Field names are borrowed from it. Elements of kinds that are not known are
- * left out as upstream does. -EINVAL for what is no FieldsV1. */
+/* v: a FieldsV1, as tree or text (NULL: empty). Field names are borrowed from a tree. Elements of kinds that are not
+ * known are left out as upstream does. -EINVAL for what is no FieldsV1. */
 int kc_fieldset_decode(
     struct kc_arena *a, const struct json_object *v, const struct kc_fieldset **ret, struct kc_error *err);
-/* Upstream's canonical form. The caller's tree, or text appended to b. */
+/* Upstream's canonical form. The caller's value, as text in a tree (kc_json_raw), or appended to b. */
 struct json_object *kc_fieldset_encode(const struct kc_fieldset *set);
 void kc_fieldset_write(struct kc_buf *b, const struct kc_fieldset *set);

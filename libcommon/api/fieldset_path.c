@@ -46,6 +46,12 @@ static double unorder_double(uint64_t v)
         return d;
 }
 
+static void put_integer(struct kc_buf *b, int64_t i)
+{
+        put_be64(b, order_double((double)i));
+        put_be64(b, (uint64_t)i ^ 1ull << 63);
+}
+
 /* Numbers compare by value whatever their type; beyond 2^53 the integer decides. */
 static void put_number(struct kc_buf *b, const struct json_object *v)
 {
@@ -257,6 +263,62 @@ static int decode_key(
         return 0;
 }
 
+/* A value of a plain key at *p, which moves behind it: a string without escapes or a small integer. */
+static bool decode_plain_value(const char **p, struct kc_buf *b)
+{
+        enum { MAX_DIGITS = 15 };
+        const char *s = *p;
+        size_t len;
+        int64_t i = 0;
+        if (*s == '"') {
+                len = strcspn(++s, "\"\\");
+                kc_buf_addc(b, TAG_STRING);
+                kc_buf_add(b, s, len);
+                kc_buf_addc(b, '\0');
+                *p = s + len + 1;
+                return s[len] == '"';
+        }
+        len = strspn(s, "0123456789");
+        if (len == 0 || len > MAX_DIGITS || (s[0] == '0' && len > 1))
+                return false;
+        for (size_t k = 0; k < len; k++)
+                i = i * 10 + (s[k] - '0');
+        kc_buf_addc(b, TAG_NUMBER);
+        put_integer(b, i);
+        *p = s + len;
+        return true;
+}
+
+/* {"name":"web","port":80}, names in order. False: it is something less plain. */
+static bool decode_plain_key(struct kc_arena *a, const char *p, struct kc_path_element *ret)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        const char *previous = "";
+        size_t previous_len = 0;
+        if (*p != '{')
+                return false;
+        do {
+                const char *name = p + 2;
+                size_t len = p[1] == '"' ? strcspn(name, "\"\\") : 0;
+                if (len == 0 || name[len] != '"' || name[len + 1] != ':')
+                        return false;
+                int order = memcmp(previous, name, KC_MIN(previous_len, len));
+                if (order > 0 || (order == 0 && previous_len >= len))
+                        return false;
+                previous = name;
+                previous_len = len;
+                kc_buf_add(&b, name, len);
+                kc_buf_addc(&b, '\0');
+                p = name + len + 2;
+                if (!decode_plain_value(&p, &b))
+                        return false;
+        } while (*p == ',');
+        if (p[0] != '}' || p[1] != '\0')
+                return false;
+        *ret = keep(a, KC_PATH_KEY, &b);
+        return true;
+}
+
 static int decode_json(
     struct kc_arena *a, const char *text, bool key, struct kc_path_element *ret, struct kc_error *err)
 {
@@ -281,8 +343,9 @@ int kc_path_element_decode(struct kc_arena *a, const char *text, struct kc_path_
                 *ret = kc_path_field(text + 2);
                 return 0;
         case 'k':
+                return decode_plain_key(a, text + 2, ret) ? 0 : decode_json(a, text + 2, true, ret, err);
         case 'v':
-                return decode_json(a, text + 2, text[0] == 'k', ret, err);
+                return decode_json(a, text + 2, false, ret, err);
         case 'i':
                 if (kc_str_to_u64(text + 2, &index) < 0)
                         return kc_error_set(err, EINVAL, "no index: %s", text);

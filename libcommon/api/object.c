@@ -52,7 +52,7 @@ struct kc_object *kc_object_new(struct json_object *take_tree)
 int kc_object_from_bytes(struct kc_bytes *bytes, struct kc_object **ret, struct kc_error *err)
 {
         struct json_object *tree = NULL;
-        int r = kc_json_parse(kc_bytes_data(bytes), kc_bytes_len(bytes), NULL, &tree, err);
+        int r = kc_json_parse(kc_bytes_data(bytes), kc_bytes_len(bytes), &kc_json_object_limits, &tree, err);
         if (r < 0)
                 return r;
         if (!kc_json_is_obj(tree)) {
@@ -99,7 +99,7 @@ const struct json_object *kc_object_json(const struct kc_object *o)
                 return tree;
         struct kc_bytes *bytes = atomic_load_explicit(&m->bytes, memory_order_acquire);
         struct kc_error err = KC_ERROR_INIT;
-        if (kc_json_parse(kc_bytes_data(bytes), kc_bytes_len(bytes), NULL, &tree, &err) < 0) {
+        if (kc_json_parse(kc_bytes_data(bytes), kc_bytes_len(bytes), &kc_json_object_limits, &tree, &err) < 0) {
                 /* The same bytes were parsed before, so memory is exhausted. */
                 kc_log_error(&err, "Cannot parse a cached object");
                 kc_error_done(&err);

@@ -1,5 +1,7 @@
 /* What a write has changed. Two trees are walked side by side; a path element is made only when something below it has
  * changed, so that comparing what is alike allocates nothing. */
+#include <string.h>
+
 #include "api/structured_internal.h"
 
 /* A step of the path to the values that are compared. */
@@ -54,16 +56,35 @@ static void compare_leaf(struct compare *c, struct st_value l, struct st_value r
                 insert(c, c->modified);
 }
 
+/* Scalars that are the same are so whatever their type is. */
+static bool same_scalars(struct st_value l, const struct json_object *r)
+{
+        return l.set && l.v && r && !kc_json_is_obj(r) && !kc_json_is_arr(r) && kc_json_equal(l.v, r);
+}
+
 static void compare_maps(struct compare *c, struct st_type t, const struct json_object *l, const struct json_object *r)
 {
         struct st_type below;
         bool named;
+        size_t missing = kc_json_n_keys(l);
+        const char *at = kc_json_first(l);
         KC_JSON_FOREACH(r, key, val)
         {
                 const struct step s = {.name = key};
-                if (st_field(t, key, &below, &named))
-                        descend(c, &s, below, st_get(l, key), (struct st_value){.v = val, .set = true});
+                struct st_value was = {0};
+                /* Mostly the keys are the same and in the same order, so that there is nothing to look up. */
+                const char *next = at, *there = kc_json_next(&next, &was.v);
+                was.set = there && strcmp(there, key) == 0;
+                if (was.set)
+                        at = next;
+                else
+                        was = st_get(l, key);
+                missing -= was.set;
+                if (!same_scalars(was, val) && st_field(t, key, &below, &named))
+                        descend(c, &s, below, was, (struct st_value){.v = val, .set = true});
         }
+        if (missing == 0)
+                return;
         KC_JSON_FOREACH(l, key, val)
         {
                 const struct step s = {.name = key};

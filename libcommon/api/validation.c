@@ -26,6 +26,7 @@ static const struct {
     RULES("", "Namespace", namespace),
     RULES("", "Node", node),
     RULES("", "Event", event),
+    RULES("events.k8s.io", "Event", new_event),
     RULES("", "ReplicationController", replication_controller),
     RULES("apps", "ReplicaSet", replica_set),
     RULES("apps", "Deployment", deployment),

@@ -1,4 +1,4 @@
-/* ConfigMaps, Secrets, ServiceAccounts, Namespaces and Events. Any thread. */
+/* ConfigMaps, Secrets, ServiceAccounts and Namespaces. Any thread. */
 #include <string.h>
 
 #include "api/validation_internal.h"
@@ -201,60 +201,4 @@ void kc_v_update_namespace(
                 kc_v_invalid_str(v, p, phase, "may only be 'Active' if `deletionTimestamp` is empty");
         if (deleting && !kc_streq(phase, "Terminating"))
                 kc_v_invalid_str(v, p, phase, "may only be 'Terminating' if `deletionTimestamp` is not empty");
-}
-
-/* --- Events: core/v1, in which they are stored */
-
-static void event_text(struct kc_v *v, const struct json_object *o, const char *key, size_t max, bool required)
-{
-        size_t n = strlen(kc_v_str(o, key));
-        KC_CLEANUP(kc_freep) char *detail = kc_asprintf("can have at most %zu characters", max);
-        if (required && n == 0)
-                kc_v_required(v, V_CHILD(NULL, key), "");
-        if (n > max)
-                kc_v_invalid_str(v, V_CHILD(NULL, key), "", detail);
-}
-
-static void event_fields(struct kc_v *v, const struct json_object *o)
-{
-        const char *controller = kc_v_str(o, "reportingComponent");
-        if (!*controller)
-                kc_v_required(v, V_CHILD(NULL, "reportingController"), "");
-        kc_v_name(v, V_CHILD(NULL, "reportingController"), controller, kc_name_label_key);
-        event_text(v, o, "reportingInstance", 128, true);
-        event_text(v, o, "action", 128, true);
-        event_text(v, o, "reason", 128, true);
-        event_text(v, o, "message", 1024, false);
-}
-
-static void event(struct kc_v *v, const struct json_object *o)
-{
-        const char *ns = kc_v_str(kc_json_get(o, "metadata"), "namespace");
-        const char *of = kc_v_str(kc_json_get(o, "involvedObject"), "namespace");
-        const struct kc_vpath *p = V_CHILD2(NULL, "involvedObject", "namespace");
-        bool is_new = kc_json_get(o, "eventTime") != NULL, agree;
-        if (is_new)
-                agree = *of || kc_streq(ns, "default") || kc_streq(ns, "kube-system");
-        else
-                agree = *of ? kc_streq(ns, of) : !*ns || kc_streq(ns, "default");
-        if (!agree)
-                kc_v_invalid_str(v, p, of, "does not match event.namespace");
-        if (is_new)
-                event_fields(v, o);
-        kc_v_name(v, V_CHILD(NULL, "namespace"), ns, kc_name_dns1123_subdomain);
-}
-
-void kc_v_create_event(struct kc_v *v, const struct json_object *o)
-{
-        event(v, o);
-        if (v->errors->n == 0)
-                kc_v_meta(v, o, true, kc_name_path_segment);
-}
-
-void kc_v_update_event(
-    struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource)
-{
-        (void)subresource; /* there is none */
-        kc_v_meta_update(v, o, old);
-        event(v, o);
 }

@@ -196,6 +196,7 @@ V_KIND(service_account);
 V_KIND(namespace);
 V_KIND(node);
 V_KIND(event);
+V_KIND(new_event);
 V_KIND(lease);
 V_KIND(priority_class);
 V_KIND(controller_revision);

@@ -17,9 +17,12 @@ struct kc_json_limits {
         size_t max_bytes;
         int max_depth;    /* nesting of objects and arrays */
         size_t max_nodes; /* values in all; for YAML after alias expansion */
+        bool raw_fields;  /* metadata.managedFields[].fieldsV1 stays text: see kc_json_new_raw */
 };
 /* 3 MiB, 128 levels, 400,000 values: what an API request may hold. */
 extern const struct kc_json_limits kc_json_default_limits;
+/* The same, with raw_fields: for API objects. */
+extern const struct kc_json_limits kc_json_object_limits;
 
 /* Strict RFC 8259 and UTF-8, exactly one value; integers outside int64 become doubles as in Go's unstructured decoding.
  * Messages say line and column. A repeated key: the last one wins (ask kc_json_duplicates). *ret is the caller's
@@ -36,6 +39,15 @@ KC_DEFINE_CLEANUP(struct json_object *, kc_json_free)
 struct json_object *kc_json_copy(const struct json_object *o);
 /* Deep equality; object key order does not matter; 1 and 1.0 differ in type and are not equal. */
 bool kc_json_equal(const struct json_object *a, const struct json_object *b);
+
+/* An object that is kept as its text, which is valid, compact JSON: what is mostly handed through (FieldsV1) costs
+ * nothing to copy, compare and print then. To accessors it is no object; printers print what it says, and kc_json_equal
+ * compares what it says. */
+struct json_object *kc_json_new_raw(const char *text, size_t len);
+/* The text, or NULL: not such an object. Borrowed. */
+const char *kc_json_raw(const struct json_object *o);
+/* The tree of the text; of other values a copy. The caller's. */
+struct json_object *kc_json_expand(const struct json_object *o);
 
 /* Compact, no HTML escaping, keys in insertion order; never modifies o. */
 void kc_json_write(struct kc_buf *b, const struct json_object *o);

@@ -10,11 +10,14 @@
 #include "json/json_internal.h"
 
 const struct kc_json_limits kc_json_default_limits = {.max_bytes = 3u << 20, .max_depth = 128, .max_nodes = 400000};
+const struct kc_json_limits kc_json_object_limits = {
+    .max_bytes = 3u << 20, .max_depth = 128, .max_nodes = 400000, .raw_fields = true};
 
 struct parser {
         const char *start, *at, *end;
         const struct kc_json_limits *limits;
         int depth;
+        int fields_depth; /* as deep, the keys have been those that lead to fieldsV1 */
         size_t nodes;
         struct kc_error *err;
         struct kc_buf text; /* the decoded string or literal at hand */
@@ -289,6 +292,65 @@ static int parse_key(struct parser *p, char **ret)
         return 0;
 }
 
+/* --- Text that is kept: fieldsV1 of managedFields */
+
+/* Whether the value of key at this depth is on the way to fieldsV1, or is it. */
+static bool leads_to_fields(const struct parser *p, const char *key)
+{
+        static const char *const way[] = {NULL, "metadata", "managedFields", NULL, "fieldsV1"};
+        static const int before[] = {0, 0, 1, 0, 2}; /* a list is in between */
+        return p->limits->raw_fields && p->depth < (int)KC_ARRAY_LEN(way) && way[p->depth] &&
+               p->fields_depth == before[p->depth] && strcmp(way[p->depth], key) == 0;
+}
+
+/* Objects of objects without any space: what a canonical encoder has written. Anything else is left to the parser. */
+static bool skim_fields(struct parser *p)
+{
+        if (++p->nodes > p->limits->max_nodes || p->depth >= p->limits->max_depth || !take_char(p, '{'))
+                return false;
+        if (take_char(p, '}'))
+                return true;
+        p->depth++;
+        bool well = true;
+        do
+                well = take_char(p, '"') && scan_string(p, '"') == 0 && take_char(p, ':') && skim_fields(p);
+        while (well && take_char(p, ','));
+        p->depth--;
+        return well && take_char(p, '}');
+}
+
+/* False: it is no such text; nothing has been read. */
+static bool take_fields(struct parser *p, struct json_object **ret)
+{
+        const char *start = p->at;
+        int depth = p->depth;
+        size_t nodes = p->nodes;
+        struct kc_error *err = p->err;
+        p->err = NULL;
+        bool well = skim_fields(p);
+        p->err = err;
+        if (well) {
+                *ret = kc_json_new_raw(start, (size_t)(p->at - start));
+                return true;
+        }
+        p->at = start;
+        p->depth = depth;
+        p->nodes = nodes;
+        return false;
+}
+
+static int parse_member_value(struct parser *p, const char *key, struct json_object **ret)
+{
+        enum { FIELDS_DEPTH = 4 };
+        int before = p->fields_depth;
+        if (leads_to_fields(p, key))
+                p->fields_depth = p->depth;
+        bool fields = p->fields_depth == FIELDS_DEPTH && p->depth == FIELDS_DEPTH;
+        int r = fields && take_fields(p, ret) ? 0 : parse_value(p, ret);
+        p->fields_depth = before;
+        return r;
+}
+
 static int parse_member(struct parser *p, struct json_object *o)
 {
         KC_CLEANUP(kc_freep) char *key = NULL;
@@ -304,7 +366,7 @@ static int parse_member(struct parser *p, struct json_object *o)
         if (p->duplicates && json_object_object_get_ex(o, key, NULL) &&
             kc_strv_len(*p->duplicates) < KC_JSON_MAX_DUPLICATES)
                 kc_strv_push(p->duplicates, p->path.data);
-        r = parse_value(p, &v);
+        r = parse_member_value(p, key, &v);
         if (r < 0)
                 return r;
         pop_path(p, mark);
@@ -433,7 +495,8 @@ int kc_json_parse(
 
 char **kc_json_duplicates(const char *data, size_t len)
 {
-        static const struct kc_json_limits none = {.max_bytes = SIZE_MAX, .max_depth = 10000, .max_nodes = SIZE_MAX};
+        static const struct kc_json_limits none = {
+            .max_bytes = SIZE_MAX, .max_depth = 10000, .max_nodes = SIZE_MAX, .raw_fields = true};
         char **paths = NULL;
         struct parser p = {.start = data, .at = data, .end = data + len, .limits = &none, .duplicates = &paths};
         struct json_object *o = NULL;

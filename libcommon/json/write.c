@@ -229,6 +229,16 @@ static void write_int(struct kc_buf *b, const struct json_object *o)
                 kc_buf_addf(b, "%lld", (long long)v);
 }
 
+static void write_raw(struct kc_buf *b, const struct json_object *o, const struct style *style, int level)
+{
+        if (!style->sorted && !style->indent) {
+                kc_buf_add(b, kc_json_as_str(o), (size_t)json_object_get_string_len(o));
+                return;
+        }
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_json_expand(o);
+        write_value(b, tree, style, level);
+}
+
 static void write_value(struct kc_buf *b, const struct json_object *o, const struct style *style, int level)
 {
         char number[KC_JSON_DOUBLE_LEN];
@@ -246,7 +256,10 @@ static void write_value(struct kc_buf *b, const struct json_object *o, const str
                 kc_buf_adds(b, kc_json_format_double(json_object_get_double(o), 'j', number));
                 break;
         case json_type_string:
-                kc_json_write_string(b, kc_json_as_str(o), (size_t)json_object_get_string_len(o));
+                if (kc_json_raw(o))
+                        write_raw(b, o, style, level);
+                else
+                        kc_json_write_string(b, kc_json_as_str(o), (size_t)json_object_get_string_len(o));
                 break;
         case json_type_array:
                 write_array(b, o, style, level);

@@ -193,6 +193,11 @@ static void emit_value(yaml_emitter_t *y, const struct json_object *o)
                 emit_double(y, json_object_get_double(o));
                 break;
         case json_type_string:
+                if (kc_json_raw(o)) {
+                        KC_CLEANUP(kc_json_freep) struct json_object *tree = kc_json_expand(o);
+                        emit_value(y, tree);
+                        break;
+                }
                 emit_string(y, kc_json_as_str(o), (size_t)json_object_get_string_len(o));
                 break;
         case json_type_array:

@@ -2,9 +2,10 @@
 # Disruption budgets with real kube-controller-manager and API server: the status of a budget, kubectl drain's evictions and
 # what they are refused with. Pods have no kubelet: the test makes them ready, and they go as soon as they are deleted.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
+start_control_plane --authorization-mode=RBAC
+daemon_kubeconfig kcm
 
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false --controllers=replicaset-controller,deployment-controller,disruption-controller \
     >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!

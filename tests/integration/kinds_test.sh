@@ -136,6 +136,15 @@ selects persistentvolumes metadata.name=sample sample
 has "a field that cannot select" \
     'field label not supported: spec.suspend' "$(kubectl get jobs --field-selector spec.suspend=true 2>&1)"
 
+# --- component statuses, which are made when they are asked for
+
+is "component statuses" "controller-manager etcd-0 scheduler" \
+    "$(kubectl get componentstatuses -o 'jsonpath={.items[*].metadata.name}' 2>/dev/null)"
+is "etcd is healthy" "etcd-0 Healthy ok" "$(kubectl get cs etcd-0 --no-headers 2>"$WORK/warning" | sed -E 's/ +/ /g; s/ $//')"
+is "component statuses are deprecated" "Warning: v1 ComponentStatus is deprecated in v1.19+" "$(cat "$WORK/warning")"
+is "component statuses by name" "componentstatus/etcd-0" \
+    "$(kubectl get cs --field-selector metadata.name=etcd-0 -o name 2>/dev/null)"
+
 # --- explain, with the oldest and the newest kubectl
 
 kubectl api-resources --no-headers | awk '{print $NF, $(NF-2), $1}' | while read -r kind version resource; do

@@ -111,6 +111,8 @@ extendedKeyUsage=serverAuth"
     cat >"$WORK/tokens.csv" <<TOKENS
 admin-token,admin,admin-uid,"system:masters"
 alice-token,alice,alice-uid,"developers,testers"
+kcm-token,system:kube-controller-manager,kcm-uid
+scheduler-token,system:kube-scheduler,scheduler-uid
 TOKENS
 }
 
@@ -124,6 +126,12 @@ users: [{name: $1, user: {token: "$2"}}]
 contexts: [{name: test, context: {cluster: test, user: $1}}]
 current-context: test
 CONFIG
+}
+
+# daemon_kubeconfig <kcm|scheduler>: writes $WORK/<name>.kubeconfig for the daemon's own identity, with what deploy/up lets it do.
+daemon_kubeconfig() {
+    kubeconfig "$1" "$1-token"
+    [ "$1" != kcm ] || kubectl apply -f "$TESTS_DIR/../deploy/rbac/controller-manager.yaml" >/dev/null || fail "RBAC of the controllers"
 }
 
 # --- daemons

@@ -2,9 +2,10 @@
 # Real kube-scheduler and API server, nodes without kubelets: pods that preempt others, pods that may not, and what the
 # events and the status say meanwhile.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
+start_control_plane --authorization-mode=RBAC
+daemon_kubeconfig scheduler
 
-"$KUBEC_BIN/kube-scheduler" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+"$KUBEC_BIN/kube-scheduler" --kubeconfig="$WORK/scheduler.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false >"$WORK/scheduler.log" 2>&1 &
 SCHEDULER_PID=$!
 PIDS+=("$SCHEDULER_PID")

@@ -1,8 +1,9 @@
 #!/bin/bash
 # ClusterIPs as IPAddress and ServiceCIDR objects: two API servers, real kubectl, kube-controller-manager.
 . "$(dirname "$0")/lib.sh"
-start_control_plane --service-cluster-ip-range=10.96.0.0/28
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+start_control_plane --authorization-mode=RBAC --service-cluster-ip-range=10.96.0.0/28
+daemon_kubeconfig kcm
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false --controllers=service-cidr-controller >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")
@@ -63,7 +64,7 @@ must "event" 5 has_event "ClusterIPNotAllocated: Cluster IP [IPv4]: $s1 is not a
 echo "--- two API servers"
 FIRST=$API_PORT
 API_PORT=$(free_port)
-start_apiserver --service-cluster-ip-range=10.96.0.0/28
+start_apiserver --authorization-mode=RBAC --service-cluster-ip-range=10.96.0.0/28
 wait_ready
 SECOND=$API_PORT
 kubectl create -f - >/dev/null <<<'{"apiVersion":"networking.k8s.io/v1","kind":"ServiceCIDR","metadata":{"name":"pool"},"spec":{"cidrs":["10.98.0.0/26"]}}'

@@ -2,8 +2,9 @@
 # StatefulSets with real kube-controller-manager and API server. In place of kubelets the test makes pods ready as long as the
 # file $WORK/go is there, unless their image is "broken".
 . "$(dirname "$0")/lib.sh"
-start_control_plane
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+start_control_plane --authorization-mode=RBAC
+daemon_kubeconfig kcm
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false --controllers=statefulset-controller,garbage-collector-controller >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")

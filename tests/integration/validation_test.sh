@@ -1,7 +1,7 @@
 #!/bin/bash
 # What kubectl shows of validation, warnings and strategies: an object or two of each group that are refused, and how.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
+start_control_plane --authorization-mode=RBAC
 
 # says <what> <expected output> <kubectl arguments...>: the input is the test's.
 says() {
@@ -290,12 +290,28 @@ YAML
     says "whose" "admin" get csr alice -o 'jsonpath={.spec.username}'
     kubectl patch csr alice -p '{"spec":{"signerName":"example.com/y"}}' >/dev/null || fail "patch csr"
     says "does not change" "example.com/x" get csr alice -o 'jsonpath={.spec.signerName}'
+    kubectl create clusterrole approver --verb=get,update --resource=certificatesigningrequests,certificatesigningrequests/approval >/dev/null
+    kubectl create clusterrolebinding approver --clusterrole=approver --user=alice >/dev/null
+    eventually 10 sh -c '[ "$(kubectl auth can-i get csr --as=alice 2>/dev/null)" = yes ]' || fail "alice has no role"
+    has "not for everybody to approve" \
+        'certificatesigningrequests.certificates.k8s.io "alice" is forbidden: user not permitted to approve requests with signerName "example.com/x"' \
+        "$(kubectl --kubeconfig="$WORK/alice.kubeconfig" certificate approve alice 2>&1)"
     says "approved" "certificatesigningrequest.certificates.k8s.io/alice approved" certificate approve alice
     api PATCH /apis/certificates.k8s.io/v1/certificatesigningrequests/alice/approval -H 'Content-Type: application/merge-patch+json' \
         -d '{"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Denied","status":"True"}]}}' >/dev/null
     is "denied, too" \
         'CertificateSigningRequest.certificates.k8s.io "alice" is invalid: status.conditions[1].type: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive' \
         "$(field .message)"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=system:masters/CN=x -keyout "$WORK/x.key" -out "$WORK/x.csr" 2>/dev/null
+    has "no new masters" \
+        'certificatesigningrequests.certificates.k8s.io "x" is forbidden: use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed' \
+        "$(kubectl create -f - 2>&1 <<YAML
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: x}
+spec: {request: $(base64 -w0 "$WORK/x.csr"), signerName: kubernetes.io/kube-apiserver-client, usages: [client auth]}
+YAML
+    )"
     says "no request" \
         'The CertificateSigningRequest "bob" is invalid: 
 * spec.request: Invalid value: "YQ==": PEM block type must be CERTIFICATE REQUEST

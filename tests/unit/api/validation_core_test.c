@@ -119,15 +119,58 @@ static void test_event(void **state)
             "involvedObject.namespace: Invalid value: \"\": does not match event.namespace");
         expect_create(r, base, "{'metadata':{'namespace':'default'},'involvedObject':{'namespace':null}}", "");
         expect_create(r, base, "{'eventTime':'2026-01-01T00:00:00.000000Z','reason':'r'}",
-            "reportingController: Required value\n"
-            "reportingController: Invalid value: \"\": name part must be non-empty\n"
-            "reportingController: Invalid value: \"\": " LABEL_NAME "\n"
+            "reportingComponent: Required value\n"
+            "reportingComponent: Invalid value: \"\": name part must be non-empty\n"
+            "reportingComponent: Invalid value: \"\": " LABEL_NAME "\n"
             "reportingInstance: Required value\n"
             "action: Required value");
         expect_create(r, base,
             "{'eventTime':'2026-01-01T00:00:00.000000Z','reason':'r','action':'a','reportingComponent':'x.y/z',"
             "'reportingInstance':'i'}",
             "");
+}
+
+/* What comes in as events.k8s.io/v1, in the stored form. */
+static void test_new_event(void **state)
+{
+        (void)state;
+        static const char base[] =
+            "{'metadata':{'name':'e.1','namespace':'n','resourceVersion':'1'},'involvedObject':{'kind':'Pod','"
+            "namespace':'n','name':'p'},"
+            "'eventTime':'2026-01-01T00:00:00.000000Z','reason':'r','action':'a','reportingComponent':'x.y/z',"
+            "'reportingInstance':'i','type':'Normal'}";
+        const struct kc_resource *core = kind("", "Event"), *r = kind("events.k8s.io", "Event");
+        static const struct {
+                const char *old, *now, *want; /* old NULL: creation */
+        } cases[] = {
+            {NULL, "", ""},
+            {NULL,
+                "{'type':'x','count':1,'source':{'component':'c'},'firstTimestamp':'2026-01-01T00:00:00Z',"
+                "'series':{'count':1}}",
+                "series.count: Invalid value: \"\": should be at least 2\n"
+                "series.lastObservedTime: Required value\n"
+                "type: Invalid value: \"\": has invalid value: x\n"
+                "firstTimestamp: Invalid value: \"\": needs to be unset\n"
+                "count: Invalid value: \"\": needs to be unset\n"
+                "source: Invalid value: \"\": needs to be unset"},
+            {NULL, "{'eventTime':null}", "eventTime: Required value"},
+            {"", "{'series':{'count':2,'lastObservedTime':'2026-01-01T00:00:00.000000Z'}}", ""},
+            {"", "{'reportingComponent':'x','message':'m','series':{'count':0}}",
+                "series.count: Invalid value: \"\": should be at least 2\n"
+                "series.lastObservedTime: Required value\n"
+                "message: Invalid value: \"m\": field is immutable\n"
+                "reportingController: Invalid value: \"x\": field is immutable"},
+        };
+        for (size_t i = 0; i < KC_ARRAY_LEN(cases); i++) {
+                KC_CLEANUP(kc_json_freep) struct json_object *o = object(core, base, cases[i].now);
+                KC_CLEANUP(kc_json_freep) struct json_object *old = object(core, base, "");
+                struct kc_field_errors l = {0};
+                if (cases[i].old)
+                        kc_validate_update(o, old, r, "", &l);
+                else
+                        kc_validate_create(o, r, &l);
+                expect(&l, cases[i].now, cases[i].want);
+        }
 }
 
 int main(void)
@@ -139,6 +182,7 @@ int main(void)
             cmocka_unit_test(test_namespace),
             cmocka_unit_test(test_node),
             cmocka_unit_test(test_event),
+            cmocka_unit_test(test_new_event),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

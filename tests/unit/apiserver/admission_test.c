@@ -196,6 +196,107 @@ static void kubelets_keep_to_their_node(void **state)
         assert_int_equal(remove_as(f, n1, "", "pods", "default", "static", 0, NULL), 0);
 }
 
+static struct json_object *pod_of_class(const char *name, const char *class, struct json_object *take_spec)
+{
+        struct json_object *pod = simple_pod(name), *spec = kc_json_get_mut(pod, "spec");
+        if (class)
+                kc_json_set_str(spec, "runtimeClassName", class);
+        KC_JSON_FOREACH(take_spec, key, value)
+        kc_json_set(spec, key, kc_json_copy(value));
+        kc_json_free(take_spec);
+        return pod;
+}
+
+static void runtime_classes_say_overhead_and_place(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        put(f, "node.k8s.io", "runtimeclasses", "",
+            kc_json_build(
+                "{'metadata':{'name':'vm'},'handler':'vm','overhead':{'podFixed':{'cpu':'250m'}},'scheduling':"
+                "{'nodeSelector':{'vm':'yes'},'tolerations':[{'key':'vm','operator':'Exists'}]}}"));
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(f, "", "pods", "default",
+            pod_of_class("a", "vm",
+                kc_json_build("{'nodeSelector':{'a':'b'},'tolerations':[{'key':'vm','operator':'Equal','value':'x',"
+                              "'effect':'NoSchedule'}]}")));
+        assert_string_equal(at(o, "spec.overhead"), "{\"cpu\":\"250m\"}");
+        assert_string_equal(at(o, "spec.nodeSelector"), "{\"a\":\"b\",\"vm\":\"yes\"}");
+        assert_string_equal(at(o, "spec.tolerations"),
+            "[{\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":\"NoExecute\","
+            "\"tolerationSeconds\":300},{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\",\"effect\":"
+            "\"NoExecute\",\"tolerationSeconds\":300},{\"key\":\"vm\",\"operator\":\"Exists\"}]");
+        const struct {
+                const char *class, *spec, *want;
+        } cases[] = {
+            {"none", "{}", "pods \"b\" is forbidden: pod rejected: RuntimeClass \"none\" not found"},
+            {"vm", "{'overhead':{'cpu':'1'}}",
+                "pods \"b\" is forbidden: pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"},
+            {NULL, "{'overhead':{'cpu':'1'}}",
+                "pods \"b\" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined "
+                "Overhead"},
+            {"vm", "{'nodeSelector':{'vm':'no'}}",
+                "pods \"b\" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; "
+                "pod.spec.nodeSelector[vm] = no"},
+        };
+        for (size_t i = 0; i < KC_ARRAY_LEN(cases); i++) {
+                assert_null(create_as(f, f->registry, NULL, "", "pods", "default",
+                    pod_of_class("b", cases[i].class, kc_json_build(cases[i].spec))));
+                assert_string_equal(f->err.message, cases[i].want);
+        }
+}
+
+static struct json_object *ingress(const char *name)
+{
+        return kc_json_build("{'metadata':{'name':%s},'spec':{'defaultBackend':{'service':{'name':'s','port':{"
+                             "'number':80}}}}}",
+            name);
+}
+
+static void ingresses_get_the_default_class(void **state)
+{
+        struct fixture *f = *state;
+        const char *group = "networking.k8s.io";
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *a = must_create(f, group, "ingresses", "default", ingress("a"));
+        assert_string_equal(at(a, "spec.ingressClassName"), "");
+        put(f, group, "ingressclasses", "",
+            kc_json_build("{'metadata':{'name':'usual','annotations':{'ingressclass.kubernetes.io/is-default-class':"
+                          "'true'}},'spec':{'controller':'example.com/c'}}"));
+        kc_object_unref(get(f, group, "ingressclasses", "", "usual")); /* waits for the cache */
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *b = must_create(f, group, "ingresses", "default", ingress("b"));
+        assert_string_equal(at(b, "spec.ingressClassName"), "\"usual\"");
+}
+
+/* Asks for more. NULL, or what it says. */
+static const char *grow(struct fixture *f, const char *size)
+{
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = NULL;
+        int r = change_as(f, NULL, "", "persistentvolumeclaims", "", "default", "c",
+            kc_json_build("{'spec':{'resources':{'requests':{'storage':%s}}}}", size), &o);
+        return r < 0 ? f->err.message : NULL;
+}
+
+static void claims_grow_if_their_class_lets_them(void **state)
+{
+        struct fixture *f = *state;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *bound = NULL;
+        make_default(f);
+        put(f, "", "persistentvolumeclaims", "default",
+            kc_json_build("{'metadata':{'name':'c'},'spec':{'accessModes':['ReadWriteOnce'],'storageClassName':'s',"
+                          "'resources':{'requests':{'storage':'1Gi'}}}}"));
+        assert_int_equal(change_as(f, NULL, "", "persistentvolumeclaims", "status", "default", "c",
+                             kc_json_build("{'status':{'phase':'Bound'}}"), &bound),
+            0);
+        assert_string_equal(grow(f, "2Gi"),
+            "persistentvolumeclaims \"c\" is forbidden: only dynamically provisioned pvc can be resized and the "
+            "storageclass that provisions the pvc must support resize");
+        put(f, "storage.k8s.io", "storageclasses", "",
+            kc_json_build("{'metadata':{'name':'s'},'provisioner':'example.com/p','allowVolumeExpansion':true}"));
+        kc_object_unref(get(f, "storage.k8s.io", "storageclasses", "", "s")); /* waits for the cache */
+        assert_null(grow(f, "2Gi"));
+}
+
 static void plugins_are_chosen_by_flags(void **state)
 {
         struct fixture *f = *state;
@@ -206,8 +307,11 @@ static void plugins_are_chosen_by_flags(void **state)
         struct kc_admission *a = NULL;
         assert_int_equal(kc_admission_new(&o, &a, NULL), 0);
         KC_CLEANUP(kc_freep) char *names = kc_strv_join(kc_admission_plugins(a), ",");
-        assert_string_equal(names, "NamespaceLifecycle,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
-                                   "DefaultTolerationSeconds,PodTopologyLabels");
+        assert_string_equal(names,
+            "NamespaceLifecycle,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
+            "DefaultTolerationSeconds,PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
+            "CertificateSigning,CertificateSubjectRestriction,DefaultIngressClass,"
+            "PodTopologyLabels");
         kc_admission_free(a);
         const struct kc_admission_opts bad = {.resources = f->resources, .authz = f->authz, .enable = unknown};
         assert_int_equal(kc_admission_new(&bad, &a, &f->err), -EINVAL);
@@ -224,6 +328,9 @@ int main(void)
             TEST(priorities_come_from_classes),
             TEST(new_nodes_are_not_ready),
             TEST(kubelets_keep_to_their_node),
+            TEST(runtime_classes_say_overhead_and_place),
+            TEST(ingresses_get_the_default_class),
+            TEST(claims_grow_if_their_class_lets_them),
             TEST(plugins_are_chosen_by_flags),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 struct fixture {
         struct kc_loop *loop;
         struct kc_flow *flow;
+        struct kc_fake_clock clock; /* stands still unless it is moved on */
 };
 
 /* One request of a user. */
@@ -29,7 +30,9 @@ static int setup(void **state)
 {
         struct fixture *f = KC_NEW(struct fixture);
         assert_int_equal(kc_loop_new("test", &f->loop, NULL), 0);
-        f->flow = kc_flow_new(&(struct kc_flow_opts){.loop = f->loop, .concurrency = 4});
+        kc_fake_clock_init(&f->clock, 1000 * KC_SEC);
+        kc_fake_clock_advance(&f->clock, KC_SEC);
+        f->flow = kc_flow_new(&(struct kc_flow_opts){.loop = f->loop, .clock = &f->clock.clock, .concurrency = 4});
         *state = f;
         return 0;
 }
@@ -209,6 +212,7 @@ static void test_flood(void **state)
         }
         assert_ptr_not_equal(quiet.ticket->queue, flood[FLOOD - 1].ticket->queue);
         /* The first seat that comes free is theirs, though 40 came before. */
+        kc_fake_clock_advance(&f->clock, 20 * KC_MSEC);
         leave(&flood[0]);
         kc_loop_flush(f->loop);
         assert_true(quiet.turn);

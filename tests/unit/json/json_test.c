@@ -358,6 +358,54 @@ static void test_build(void **state)
             "-1.5,null],\"o\":{\"x\":[1]},\"none\":null}");
 }
 
+/* fieldsV1 of managedFields, and nothing else, stays text; to printers and comparisons it is what it says. */
+static void test_raw_fields(void **state)
+{
+        static const char text[] =
+            "{\"metadata\":{\"managedFields\":[{\"manager\":\"a\",\"fieldsV1\":{\"f:b\":{},\"f:a\":{\".\":{}}}}],"
+            "\"labels\":{\"fieldsV1\":\"x\"}},\"spec\":{\"managedFields\":[{\"fieldsV1\":{\"a\":{}}}]}}";
+        static const char loose[] =
+            "{\"metadata\":{\"managedFields\":[{\"fieldsV1\": { \"a\":{}}},{\"fieldsV1\":{\"a\":1}},"
+            "{\"fieldsV1\":{\"a\":{}}}]}}";
+        (void)state;
+        struct json_object *o = NULL, *plain = NULL, *l = NULL;
+        assert_int_equal(kc_json_parse(text, strlen(text), &kc_json_object_limits, &o, NULL), 0);
+        assert_int_equal(kc_json_parse(text, strlen(text), NULL, &plain, NULL), 0);
+        const struct json_object *fields =
+            kc_json_get(kc_json_idx(kc_json_at(o, "metadata.managedFields"), 0), "fieldsV1");
+        assert_string_equal(kc_json_raw(fields), "{\"f:b\":{},\"f:a\":{\".\":{}}}");
+        assert_false(kc_json_is_obj(fields));
+        assert_true(kc_json_is_obj(kc_json_get(kc_json_idx(kc_json_at(o, "spec.managedFields"), 0), "fieldsV1")));
+        assert_true(kc_json_equal(o, plain));
+        assert_true(kc_json_equal(plain, o));
+        struct json_object *copy = kc_json_copy(o);
+        assert_true(kc_json_equal(o, copy));
+        char *again = kc_json_to_str(copy);
+        assert_string_equal(again, text);
+        kc_free(again);
+        struct kc_buf b = KC_BUF_INIT, want = KC_BUF_INIT;
+        kc_json_write_sorted(&b, o);
+        kc_json_write_sorted(&want, plain);
+        assert_string_equal(kc_buf_str(&b), kc_buf_str(&want));
+        kc_buf_reset(&b);
+        kc_buf_reset(&want);
+        kc_json_write_pretty(&b, o, 2, false);
+        kc_json_write_pretty(&want, plain, 2, false);
+        assert_string_equal(kc_buf_str(&b), kc_buf_str(&want));
+        kc_buf_done(&b);
+        kc_buf_done(&want);
+        /* what is not compact, or holds more than objects, is a tree */
+        assert_int_equal(kc_json_parse(loose, strlen(loose), &kc_json_object_limits, &l, NULL), 0);
+        const struct json_object *list = kc_json_at(l, "metadata.managedFields");
+        assert_null(kc_json_raw(kc_json_get(kc_json_idx(list, 0), "fieldsV1")));
+        assert_null(kc_json_raw(kc_json_get(kc_json_idx(list, 1), "fieldsV1")));
+        assert_string_equal(kc_json_raw(kc_json_get(kc_json_idx(list, 2), "fieldsV1")), "{\"a\":{}}");
+        kc_json_free(o);
+        kc_json_free(plain);
+        kc_json_free(copy);
+        kc_json_free(l);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -373,6 +421,7 @@ int main(void)
             cmocka_unit_test(test_copy_and_equal),
             cmocka_unit_test(test_printing),
             cmocka_unit_test(test_build),
+            cmocka_unit_test(test_raw_fields),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
