@@ -71,4 +71,35 @@ is "kubectl create secret" Yg== "$("$KUBECTL" get secret made -o 'jsonpath={.dat
 "$KUBECTL" create role made --verb=get --resource=pods >/dev/null || fail "kubectl create role"
 is "kubectl auth can-i" yes "$("$KUBECTL" auth can-i get pods)"
 is "kubectl delete" 'secret "made" deleted' "$("$KUBECTL" delete secret made)"
+
+# --- what its typed client makes of our protobuf is what its dynamic one gets as JSON
+plain() {
+    jq -S 'del(.metadata.resourceVersion,.metadata.managedFields,.status)
+        | walk(if type == "object" then with_entries(select(.value != null)) else . end)'
+}
+roundtrip() { # <kind> <name> <create arguments...>
+    local kind=$1 name=$2
+    shift 2
+    "$KUBECTL" create -o json -v=8 "$@" 2>"$WORK/talk" | plain >"$WORK/typed"
+    "$KUBECTL" get "$kind" "$name" -o json | plain >"$WORK/dynamic"
+    is "kubectl create $kind" "$(cat "$WORK/dynamic")" "$(cat "$WORK/typed")"
+    [ -s "$WORK/typed" ] || fail "kubectl create $kind: nothing"
+}
+roundtrip deployment d2 deployment d2 --image=nginx --replicas=3 --port=80
+if grep -qi 'accept: application/vnd.kubernetes.protobuf' "$WORK/talk"; then
+    has "kubectl is answered in protobuf" 'Content-Type: application/vnd.kubernetes.protobuf' "$(cat "$WORK/talk")"
+fi
+roundtrip service s service nodeport s --tcp=80:8080
+roundtrip secret x secret generic x --from-literal=a=b
+roundtrip serviceaccount sa serviceaccount sa
+roundtrip namespace n namespace n
+roundtrip role r role r --verb=get,list --resource=pods,deployments.apps
+roundtrip rolebinding rb rolebinding rb --role=r --user=u --serviceaccount=default:sa
+roundtrip clusterrole cr clusterrole cr --verb=get --non-resource-url=/healthz
+roundtrip quota q quota q --hard=cpu=1500m,memory=2Gi
+roundtrip pdb p poddisruptionbudget p --selector=a=b --min-available=50%
+roundtrip job j job j --image=busybox -- sleep 1
+roundtrip cronjob cj cronjob cj --image=busybox --schedule='*/5 * * * *' -- date
+roundtrip ingress i ingress i --rule='a.example/x*=s:80,tls=t'
+roundtrip priorityclass pc priorityclass pc --value=5 --description=d
 stop_apiserver
