@@ -21,6 +21,8 @@ bool adm_pod_refers_to(const struct json_object *pod, const char *resource);
 #define ADM_VALIDATE(name) int name(struct kc_admission *adm, const struct kc_admission_attrs *a, struct kc_error *err)
 
 ADM_ADMIT(adm_namespace_lifecycle);
+ADM_ADMIT(adm_limit_ranger);
+ADM_VALIDATE(adm_limit_ranger_validate);
 ADM_ADMIT(adm_service_account);
 ADM_VALIDATE(adm_service_account_validate);
 ADM_VALIDATE(adm_node_restriction);

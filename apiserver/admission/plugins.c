@@ -10,7 +10,7 @@ const struct kc_admission_plugin adm_plugins[] = {
     {"NamespaceLifecycle", WRITE | KC_ADMIT_DELETE, true, adm_namespace_lifecycle, NULL},
     {"NamespaceExists", WRITE, false, adm_namespace_lifecycle, NULL},
     {"LimitPodHardAntiAffinityTopology", 0, false, NULL, NULL},
-    {"LimitRanger", 0, true, NULL, NULL},
+    {"LimitRanger", WRITE, true, adm_limit_ranger, adm_limit_ranger_validate},
     {"ServiceAccount", KC_ADMIT_CREATE, true, adm_service_account, adm_service_account_validate},
     {"NodeRestriction", WRITE | KC_ADMIT_DELETE, false, NULL, adm_node_restriction},
     {"TaintNodesByCondition", KC_ADMIT_CREATE, true, adm_taint_nodes, NULL},
