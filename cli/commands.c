@@ -24,6 +24,9 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_version,
             &kc_cmd_config,
             &kc_cmd_api_resources,
+            &kc_cmd_api_versions,
+            &kc_cmd_cluster_info,
+            &kc_cmd_auth,
         };
         *ret_n = KC_ARRAY_LEN(table);
         return table;

@@ -127,6 +127,17 @@ get cm --sort-by={.metadata.name} -o jsonpath={.items[*].metadata.name}
 get pods --sort-by=.nope
 get pods --sort-by=.nope -o name
 create deployment d9 --image=busybox --dry-run=client -o jsonpath={.spec.replicas}
+api-versions
+auth whoami
+auth whoami -o yaml
+auth can-i get pods
+auth can-i get pods --as=bob
+auth can-i list deployments.apps -A -q
+auth can-i get /healthz
+auth can-i get
+auth can-i fly pods
+auth can-i get unicorns
+auth can-i get nodes
 get nodes
 get cm -n none
 get pods nope nope2
@@ -198,7 +209,6 @@ label cm OBJ a=b cm/other
 label cm OBJ a=b a-
 label cm OBJ
 label a=b
-label cm OBJ --list
 label cm OBJ client=1 --dry-run=client
 label cm OBJ server=1 --dry-run=server -o name
 label cm none a=b
@@ -230,6 +240,8 @@ taint node OBJ j-
 taint node OBJ k=v:Never
 taint node OBJ k=v
 CHANGES
+    # kubectl's order is by chance.
+    is "labels" $'app=db\nx=y' "$(kubec label cm got --list)"
     is "what kubec has made of the node" "$("$KUBECTL" get node want -o jsonpath='{.spec}')" "$("$KUBECTL" get node got -o jsonpath='{.spec}')"
     is "and of the map" "$("$KUBECTL" get cm want -o jsonpath='{.data}{.metadata.labels}{.metadata.annotations}')" \
         "$("$KUBECTL" get cm got -o jsonpath='{.data}{.metadata.labels}{.metadata.annotations}')"
