@@ -58,6 +58,8 @@ static int find(struct api_req *q, struct backend *ret_kubelet, char **ret_targe
         r = log_query(q, &query, err);
         if (r == 0)
                 r = backend_of_kubelet(q, node, ret_kubelet, err);
+        if (r == 0 && api_req_param_bool(q, "insecureSkipTLSVerifyBackend", false))
+                ret_kubelet->tls = q->server->kubelet_unverified_tls;
         if (r == 0)
                 *ret_target = kc_asprintf("/containerLogs/%s/%s/%s%s", kc_meta_namespace(pod), kc_meta_name(pod),
                     container, kc_buf_str(&query));

@@ -203,7 +203,7 @@ static int make_backend_tls(struct kc_apiserver *s, struct kc_error *err)
 {
         const struct kc_apiserver_options *o = s->o;
         bool has_ca = !kc_str_empty(o->kubelet_certificate_authority);
-        const struct kc_tls_client_opts kubelet = {
+        struct kc_tls_client_opts kubelet = {
             .ca_file = has_ca ? o->kubelet_certificate_authority : NULL,
             .cert_file = kc_str_empty(o->kubelet_client_certificate) ? NULL : o->kubelet_client_certificate,
             .key_file = kc_str_empty(o->kubelet_client_key) ? NULL : o->kubelet_client_key,
@@ -211,6 +211,10 @@ static int make_backend_tls(struct kc_apiserver *s, struct kc_error *err)
         };
         const struct kc_tls_client_opts proxied = {.insecure_skip_verify = true};
         int r = kc_tls_client_new(&kubelet, &s->kubelet_tls, err);
+        kubelet.ca_file = NULL;
+        kubelet.insecure_skip_verify = true;
+        if (r == 0)
+                r = kc_tls_client_new(&kubelet, &s->kubelet_unverified_tls, err);
         return r < 0 ? r : kc_tls_client_new(&proxied, &s->proxy_tls, err);
 }
 
@@ -514,6 +518,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
         documents_free(s->documents);
         kc_tls_server_free(s->tls);
         kc_tls_client_free(s->kubelet_tls);
+        kc_tls_client_free(s->kubelet_unverified_tls);
         kc_tls_client_free(s->proxy_tls);
         kc_free(s);
 }

@@ -60,9 +60,10 @@ struct kc_apiserver {
         struct kc_pool *side_pool; /* health and discovery */
         struct kc_tls_server *tls;
         struct kc_http_server *http;
-        struct kc_tls_client *kubelet_tls;     /* verifies kubelets, with our client certificate */
-        struct kc_tls_client *proxy_tls;       /* pods and Services by https: not verified, as upstream */
-        struct kc_list tunnels[API_MAX_LOOPS]; /* connections of connect.c; each on its loop */
+        struct kc_tls_client *kubelet_tls;            /* verifies kubelets, with our client certificate */
+        struct kc_tls_client *kubelet_unverified_tls; /* for logs whose reader does not mind */
+        struct kc_tls_client *proxy_tls;              /* pods and Services by https: not verified, as upstream */
+        struct kc_list tunnels[API_MAX_LOOPS];        /* connections of connect.c; each on its loop */
         struct kc_health *health;
         struct documents *documents;
         struct hook_check *hook_checks;

@@ -113,6 +113,79 @@ command terminated with exit code 3" "$(cat "$WORK/err")"
     end_forward
 done
 
+# websocket <protocol> <path> [channel and text to send]: what comes on which channel, a line each.
+websocket() {
+    python3 - "$API_PORT" "$WORK/ca.crt" "$@" <<'PY'
+import base64, socket, ssl, struct, sys
+port, ca, protocol, path = sys.argv[1:5]
+s = ssl.create_default_context(cafile=ca).wrap_socket(socket.create_connection(("127.0.0.1", int(port)), 20), server_hostname="127.0.0.1")
+s.sendall(("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n" % (path, protocol)).encode())
+data = b""
+def need(n):
+    global data
+    while len(data) < n:
+        piece = s.recv(65536)
+        if not piece:
+            raise EOFError
+        data += piece
+while b"\r\n\r\n" not in data:
+    need(len(data) + 1)
+head, data = data.split(b"\r\n\r\n", 1)
+if b" 101 " not in head:
+    sys.exit(head.decode() + data.decode())
+text = "base64" in protocol
+for arg in sys.argv[5:]:
+    payload = arg[0].encode() + base64.b64encode(arg[1:].encode()) if text else bytes([int(arg[0])]) + arg[1:].encode()
+    s.sendall(bytes([0x81 if text else 0x82, 0x80 | len(payload)]) + bytes(4) + payload)
+out = {}
+try:
+    while True:
+        need(2)
+        op, n, at = data[0] & 15, data[1] & 127, 2
+        if n == 126:
+            need(4)
+            n, at = struct.unpack(">H", data[2:4])[0], 4
+        need(at + n)
+        payload, data = data[at:at + n], data[at + n:]
+        if op == 8:
+            break
+        if op in (1, 2) and payload:
+            channel = int(chr(payload[0])) if text else payload[0]
+            out[channel] = out.get(channel, b"") + (base64.b64decode(payload[1:]) if text else payload[1:])
+except EOFError:
+    pass
+for channel in sorted(out):
+    print(channel, out[channel].decode(errors="replace").strip().replace("\n", " "))
+PY
+}
+
+echo "--- WebSocket clients of other kinds"
+EXEC="/api/v1/namespaces/default/pods/web/exec?stdout=true&stderr=true&command=sh&command=-c&command=echo%20out%3B%20echo%20err%20%3E%262%3B"
+for protocol in v5.channel.k8s.io v4.channel.k8s.io v4.base64.channel.k8s.io; do
+    out=$(websocket $protocol "$EXEC%20exit%203")
+    is "$protocol: output" "1 out
+2 err" "$(head -n 2 <<<"$out")"
+    has "$protocol: status" '"reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}' "$out"
+done
+for protocol in channel.k8s.io base64.channel.k8s.io; do
+    is "$protocol" "1 out
+2 err" "$(websocket $protocol "$EXEC")"
+done
+for protocol in v5.channel.k8s.io v4.channel.k8s.io base64.channel.k8s.io; do
+    is "$protocol: input" "1 got typed" "$(websocket $protocol \
+        "/api/v1/namespaces/default/pods/web/exec?stdin=true&stdout=true&command=sh&command=-c&command=read%20x%3B%20echo%20got%20%24x" "0typed
+" | head -n 1)"
+done
+has "ports by WebSocket" "hello-web" "$(websocket v4.channel.k8s.io '/api/v1/namespaces/default/pods/web/portforward?ports=8080' "0GET / HTTP/1.0
+
+")"
+
+echo "--- a new pod with a terminal"
+has "run -it --rm" "hi-2" "$(in_terminal 80x24 timeout 60 "$KUBECTL" run once -it --rm --restart=Never --image=docker.io/library/busybox:1.35 \
+    --overrides='{"spec":{"nodeName":"node1","automountServiceAccountToken":false}}' -- sh -c 'sleep 1; echo hi-$((1+1))' 2>&1)"
+has "debug" "hi-web" "$(in_terminal 80x24 timeout 60 "$KUBECTL" debug web -it --image=docker.io/library/busybox:1.35 -- sh -c 'sleep 1; echo hi-$(hostname)' 2>&1)"
+
 echo "--- attach"
 mkfifo "$WORK/input"
 "$KUBECTL" attach -i talk <"$WORK/input" >"$WORK/talk.out" 2>"$WORK/talk.err" &

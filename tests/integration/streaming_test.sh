@@ -181,6 +181,11 @@ for sub in exec attach portforward; do is "a reader may not $sub" "HTTP/1.1 403 
 message "its words" 403 'pods "one" is forbidden: User "alice" cannot create resource "pods/exec" in API group "" in the namespace "default"' \
     "$(TOKEN=alice-token upgrade GET "$PODS/one/exec" "${WS[@]}")"
 
+echo "--- logs of a kubelet that cannot be verified"
+api GET "$PODS/badcert/log" >/dev/null
+has "not read" "tls: failed to verify certificate: x509: " "$(field .message)"
+is "but for who does not mind" "GET /containerLogs/default/badcert/c 0" "$(api GET "$PODS/badcert/log?insecureSkipTLSVerifyBackend=true")"
+
 echo "--- logs wait for a slow reader"
 pod logs good "" ',{"name":"slow","image":"i"}'
 rss() { awk '/VmRSS/ {print $2}' "/proc/$APISERVER_PID/status"; }
