@@ -207,6 +207,28 @@ static int diff_objects(const struct json_object *a, const struct json_object *b
         return 0;
 }
 
+/* A patch's list as its $setElementOrder says, with what is deleted behind: the elements have come from two halves. */
+static void put_in_order(struct json_object *patch, const char *key, const char *merge_key)
+{
+        KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s%s", KC_PATCH_SET_ORDER, key);
+        const struct json_object *order = kc_json_get(patch, name), *list = kc_json_get(patch, key);
+        if (!merge_key || !order)
+                return;
+        KC_CLEANUP(kc_patch_index_freep)
+        struct kc_patch_index *places = kc_patch_index_new(order, merge_key),
+                              *there = kc_patch_index_new(list, merge_key);
+        struct json_object *sorted = json_object_new_array();
+        for (size_t i = 0; i < kc_json_len(order); i++) {
+                int64_t at = kc_patch_index_find(there, kc_json_idx(order, i));
+                if (at >= 0)
+                        kc_json_push(sorted, kc_json_copy(kc_json_idx(list, (size_t)at)));
+        }
+        for (size_t i = 0; i < kc_json_len(list); i++)
+                if (kc_patch_index_find(places, kc_json_idx(list, i)) < 0)
+                        kc_json_push(sorted, kc_json_copy(kc_json_idx(list, i)));
+        kc_json_set(patch, key, sorted);
+}
+
 /* Puts one patch over another: what it says wins, lists that are merged become one. */
 static void overlay(struct json_object *target, const struct json_object *patch, const struct kc_type *type)
 {
@@ -232,6 +254,7 @@ static void overlay(struct json_object *target, const struct json_object *patch,
                         else if (mk)
                                 overlay(kc_json_idx_mut(have, (size_t)at), e, field.type);
                 }
+                put_in_order(target, key, mk);
         }
 }
 
