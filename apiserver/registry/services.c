@@ -73,6 +73,12 @@ static int family_of(const char *name)
         return kc_streq(name, "IPv6") ? AF_INET6 : AF_INET;
 }
 
+/* Both families on purpose, whatever the cluster has: somebody else writes the endpoints. */
+static bool is_open(const struct json_object *svc)
+{
+        return is_headless(svc) && kc_json_n_keys(kc_json_at(svc, "spec.selector")) == 0;
+}
+
 /* Families and policy that are not said (initIPFamilyFields). */
 static void default_families(const struct kc_registry_ctx *c, struct json_object *svc)
 {
@@ -86,7 +92,7 @@ static void default_families(const struct kc_registry_ctx *c, struct json_object
         if (ip && strcmp(ip, NONE) != 0)
                 family = strchr(ip, ':') ? AF_INET6 : AF_INET;
         /* Whoever writes the endpoints of a headless Service without selector decides on families. */
-        bool open = is_headless(svc) && kc_json_n_keys(kc_json_get(spec, "selector")) == 0;
+        bool open = is_open(svc);
         struct json_object *families = kc_json_ensure_arr(spec, "ipFamilies");
         if (!kc_json_str(spec, "ipFamilyPolicy"))
                 kc_json_set_str(spec, "ipFamilyPolicy",
@@ -99,6 +105,44 @@ static void default_families(const struct kc_registry_ctx *c, struct json_object
                     (open || kc_service_alloc_cidr(kc_registry_service_alloc(c->registry), other) != NULL);
         if (both && kc_json_len(families) == 1)
                 kc_json_push_str(families, family_name(other));
+}
+
+/* What is asked for must be configured. */
+static void check_families(
+    const struct kc_registry_ctx *c, const struct json_object *svc, struct kc_field_errors *errors)
+{
+        const struct kc_service_alloc *alloc = kc_registry_service_alloc(c->registry);
+        const struct json_object *families = kc_json_at(svc, "spec.ipFamilies");
+        const char *policy = kc_json_str_at(svc, "spec.ipFamilyPolicy");
+
+        if (!needs_cluster_ip(svc) || is_open(svc))
+                return;
+        for (size_t i = 0; i < kc_json_len(families); i++) {
+                const char *name = kc_json_as_str(kc_json_idx(families, i));
+                KC_CLEANUP(kc_freep) char *path = kc_asprintf("spec.ipFamilies[%zu]", i);
+                if (!kc_service_alloc_cidr(alloc, family_of(name)))
+                        kc_field_invalid_str(errors, path, name, "not configured on this cluster");
+        }
+        if (kc_streq(policy, "RequireDualStack") &&
+            (!kc_service_alloc_cidr(alloc, AF_INET) || !kc_service_alloc_cidr(alloc, AF_INET6)))
+                kc_field_invalid_str(
+                    errors, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services");
+}
+
+/* From two families to one: the second goes without being mentioned (trimFieldsForDualStackDowngrade). */
+static void downgrade(struct json_object *svc, const struct json_object *old)
+{
+        static const char *const fields[] = {"clusterIPs", "ipFamilies"};
+        const char *was = kc_json_str_at(old, "spec.ipFamilyPolicy");
+
+        if (!kc_streq(kc_json_str_at(svc, "spec.ipFamilyPolicy"), "SingleStack") || !was ||
+            kc_streq(was, "SingleStack"))
+                return;
+        for (size_t i = 0; i < KC_ARRAY_LEN(fields); i++) {
+                struct json_object *list = kc_json_get_mut(spec_of(svc), fields[i]);
+                if (kc_json_len(list) > 1)
+                        json_object_array_del_idx(list, 1, kc_json_len(list) - 1);
+        }
 }
 
 /* clusterIP and clusterIPs[0] are one and the same. */
@@ -364,6 +408,7 @@ static int allocate(const struct kc_registry_ctx *c, struct json_object *svc, co
 {
         /* Nothing is given for what makes no sense (initIPFamilyFields). */
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
+        check_families(c, svc, &errors);
         kc_validate_service_cluster_ips(svc, &errors);
         if (errors.n > 0)
                 return kc_err_invalid(err, "", "Service", kc_meta_name(svc), &errors);
@@ -486,6 +531,7 @@ static void prepare_update(const struct kc_registry_ctx *c, struct json_object *
         normalize_cluster_ips(svc, old);
         patch_allocated(svc, old);
         drop_by_type(svc, old);
+        downgrade(svc, old);
         default_families(c, svc);
 }
 

@@ -225,6 +225,78 @@ static void dry_run_takes_nothing(void **state)
         assert_int_equal(taken(f, true), 0);
 }
 
+/* --- two families */
+
+/* A registry of a cluster with both; the fixture's own one is put aside. */
+static struct kc_registry *dual(struct fixture *f)
+{
+        struct kc_cidr c[2];
+        struct kc_registry *r = NULL;
+        assert_int_equal(kc_cidr_parse("10.96.0.0/24", &c[0], NULL), 0);
+        assert_int_equal(kc_cidr_parse("fd00:96::/112", &c[1], NULL), 0);
+        const struct kc_registry_opts o = {.resources = f->resources,
+            .admission = f->admission,
+            .authz = f->authz,
+            .clock = &f->clock.clock,
+            .service_cidrs = c,
+            .n_service_cidrs = 2,
+            .node_port_min = 30000,
+            .node_port_max = 30009};
+        assert_int_equal(kc_registry_new(&o, &r, NULL), 0);
+        struct kc_registry *single = f->registry;
+        f->registry = r;
+        return single;
+}
+
+static void one_family_cannot_be_two(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("a", "{'ipFamilyPolicy':'RequireDualStack','ports':[{'port':80}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"a\" is invalid: spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not "
+            "configured for dual-stack services");
+        assert_null(create_as(f, f->registry, NULL, "", "services", "default",
+            service("a", "{'ipFamilies':['IPv6'],'ports':[{'port':80}]}")));
+        assert_string_equal(f->err.message,
+            "Service \"a\" is invalid: spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster");
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *o = must_create(
+            f, "", "services", "default", service("a", "{'ipFamilyPolicy':'PreferDualStack','ports':[{'port':80}]}"));
+        assert_string_equal(at(o, "spec.ipFamilies"), "[\"IPv4\"]");
+}
+
+static void two_families_come_and_go(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        struct kc_registry *single = dual(f);
+        KC_CLEANUP(kc_object_unrefp)
+        struct kc_object *plain = must_create(f, "", "services", "default", service("a", "{'ports':[{'port':80}]}"));
+        assert_string_equal(at(plain, "spec.ipFamilies"), "[\"IPv4\"]");
+        assert_int_equal(taken(f, false), 1);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *both = NULL;
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'ipFamilyPolicy':'PreferDualStack'}}"), &both),
+            0);
+        assert_string_equal(at(both, "spec.ipFamilies"), "[\"IPv4\",\"IPv6\"]");
+        const struct json_object *ips = kc_json_at(kc_object_json(both), "spec.clusterIPs");
+        assert_int_equal(kc_json_len(ips), 2);
+        assert_string_equal(
+            kc_json_as_str(kc_json_idx(ips, 0)), kc_json_str_at(kc_object_json(plain), "spec.clusterIP"));
+        assert_true(kc_str_has_prefix(kc_json_as_str(kc_json_idx(ips, 1)), "fd00:96::"));
+        assert_int_equal(taken(f, false), 2);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *one = NULL;
+        assert_int_equal(change_as(f, NULL, "", "services", "", "default", "a",
+                             kc_json_build("{'spec':{'ipFamilyPolicy':'SingleStack'}}"), &one),
+            0);
+        assert_string_equal(at(one, "spec.ipFamilies"), "[\"IPv4\"]");
+        assert_string_equal(at(one, "spec.clusterIPs"), at(plain, "spec.clusterIPs"));
+        assert_int_equal(taken(f, false), 1);
+        kc_registry_free(single);
+}
+
 /* --- two writers */
 
 struct writer {
@@ -400,6 +472,8 @@ int main(void)
             TEST(types_change),
             TEST(a_put_without_the_address_keeps_it),
             TEST(dry_run_takes_nothing),
+            TEST(one_family_cannot_be_two),
+            TEST(two_families_come_and_go),
             TEST(two_writers_never_give_an_address_twice),
             TEST(an_address_is_an_object),
             TEST(more_prefixes_are_more_addresses),
