@@ -158,18 +158,30 @@ static int store_marked(struct deletion *x, struct json_object *obj, struct kc_e
         return r < 0 ? r : reg_object(&bytes, revision, &x->result, err);
 }
 
+/* What is deleted is answered with the revision of its deletion, as watches tell it. */
+static struct kc_object *at_revision(const struct kc_object *obj, int64_t revision)
+{
+        struct json_object *tree = kc_object_copy_json(obj);
+        KC_CLEANUP(kc_freep) char *text = kc_asprintf("%lld", (long long)revision);
+        kc_json_set_str(kc_json_ensure_obj(tree, "metadata"), "resourceVersion", text);
+        return kc_object_new(tree);
+}
+
 static int remove_now(struct deletion *x, struct kc_error *err)
 {
         KC_CLEANUP(kc_object_unrefp) struct kc_object *last = kc_object_ref(x->state.obj);
         if (!x->c->dry_run) {
-                int r = reg_store_delete(x->c, &x->state, err);
+                int64_t revision;
+                int r = reg_store_delete(x->c, &x->state, &revision, err);
                 if (r != 0)
                         return r;
+                x->result = at_revision(last, revision);
                 if (x->strategy->after_delete)
                         x->strategy->after_delete(x->c, kc_object_json(last));
         }
         x->gone = true;
-        x->result = KC_TAKE(last);
+        if (!x->result)
+                x->result = KC_TAKE(last);
         return 0;
 }
 

@@ -160,12 +160,14 @@ bool reg_state_refresh(const struct kc_registry_ctx *c, struct reg_state *s)
         return stale;
 }
 
-int reg_store_delete(const struct kc_registry_ctx *c, struct reg_state *s, struct kc_error *err)
+int reg_store_delete(const struct kc_registry_ctx *c, struct reg_state *s, int64_t *ret_revision, struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *key = reg_key(c);
         KC_CLEANUP(kc_store_kv_done) struct kc_store_kv current = {0};
         int64_t revision = 0;
         int r = kc_store_delete(c->stored->store, key, s->revision, &revision, &current, err);
+        if (r == 0 && ret_revision)
+                *ret_revision = revision;
         if (r != -EAGAIN)
                 return r;
         kc_error_done(err);

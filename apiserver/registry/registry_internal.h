@@ -48,8 +48,9 @@ int reg_dry_object(
 bool reg_drop_fields(const struct kc_registry_ctx *c, struct json_object *obj, struct kc_error *err);
 int reg_not_found(const struct kc_registry_ctx *c, struct kc_error *err);
 int reg_conflict(const struct kc_registry_ctx *c, const char *why, struct kc_error *err);
-/* Deletes at that revision: REG_AGAIN when the store has moved on; s is then what is there. */
-int reg_store_delete(const struct kc_registry_ctx *c, struct reg_state *s, struct kc_error *err);
+/* Deletes at that revision: REG_AGAIN when the store has moved on; s is then what is there. *ret_revision (may be
+ * NULL): of the deletion. */
+int reg_store_delete(const struct kc_registry_ctx *c, struct reg_state *s, int64_t *ret_revision, struct kc_error *err);
 void reg_admission_attrs(const struct kc_registry_ctx *c, enum kc_admission_op op, struct json_object *obj,
     const struct json_object *old, const struct json_object *options, struct kc_admission_attrs *ret);
 /* Whose rules of validation apply: those of the kind as it is stored, unless the request is in another group. */

@@ -152,7 +152,7 @@ static bool to_be_removed(const struct update *u, const struct json_object *obj,
 static int remove_finished(struct update *u, struct json_object *obj, struct kc_error *err)
 {
         if (!u->c->dry_run) {
-                int r = reg_store_delete(u->c, &u->state, err);
+                int r = reg_store_delete(u->c, &u->state, NULL, err);
                 if (r != 0)
                         return r;
                 if (u->strategy->after_delete)

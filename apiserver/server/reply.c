@@ -197,6 +197,8 @@ void api_reply_object(struct api_req *q, int code, const struct kc_object *obj)
 static void on_timeout(void *arg)
 {
         struct api_req *q = arg;
+        if (atomic_load(&q->code))
+                return; /* answered; the peer is slow to read */
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         (void)kc_error_set_api(
             &err, 504, KC_REASON_TIMEOUT, "Timeout: request did not complete within the allotted timeout");

@@ -179,6 +179,15 @@ rows GET $CONFIGMAPS <<ROWS
     - | 200 | names | b c
 ROWS
 
+# --- what is answered when it is gone has the version of the deletion, as watches see it
+kubectl -n reads create serviceaccount gone >/dev/null
+made=$(api GET /api/v1/namespaces/reads/serviceaccounts/gone | jq -r .metadata.resourceVersion)
+api DELETE /api/v1/namespaces/reads/serviceaccounts/gone >/dev/null
+deleted=$(field .metadata.resourceVersion)
+api GET "/api/v1/namespaces/reads/serviceaccounts?watch=1&timeoutSeconds=1&resourceVersion=$made" >/dev/null
+is "version of a deletion" "DELETED gone $deleted" \
+    "$(jq -r '[.type, .object.metadata.name, .object.metadata.resourceVersion]|join(" ")' <"$WORK/body")"
+
 # --- names made by the server
 api POST "$CONFIGMAPS?dryRun=All" -H "$JSON" --data-binary '{"metadata":{"generateName":"gen-"}}' >/dev/null
 is "generateName" 201 "$(code)"
