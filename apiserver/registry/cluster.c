@@ -89,6 +89,21 @@ static void update_node_status(const struct kc_registry_ctx *c, struct json_obje
         kc_strategy_keep(node, old, "spec");
 }
 
+static void warn_of_node(const struct kc_registry_ctx *c, const struct json_object *node)
+{
+        if (kc_json_at(node, "spec.configSource"))
+                kc_strv_push(c->warnings, "spec.configSource: the feature is removed");
+        if (!kc_str_empty(kc_json_str_at(node, "spec.externalID")))
+                kc_strv_push(c->warnings, "spec.externalID: this field is deprecated, and is unused by Kubernetes");
+}
+
+static void warn_of_node_update(
+    const struct kc_registry_ctx *c, const struct json_object *node, const struct json_object *old)
+{
+        (void)old; /* as if it were new */
+        warn_of_node(c, node);
+}
+
 static const struct kc_subresource_strategy node_subresources[] = {
     {.name = "status", .prepare_for_update = update_node_status},
 };
@@ -98,6 +113,8 @@ const struct kc_strategy kc_strategy_nodes = {
     .resource = "nodes",
     .prepare_for_create = create_node,
     .prepare_for_update = update_node,
+    .warnings_create = warn_of_node,
+    .warnings_update = warn_of_node_update,
     .subresources = node_subresources,
     .n_subresources = KC_ARRAY_LEN(node_subresources),
 };

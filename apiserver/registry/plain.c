@@ -1,10 +1,11 @@
-/* Resources with few rules of their own: service accounts and their tokens, secrets, events, endpoints, endpoint
- * slices, leases, priority classes. Worker threads. */
+/* Resources with few rules of their own: service accounts and their tokens, events, endpoints, endpoint slices, leases,
+ * priority classes. Worker threads. */
 #include <errno.h>
 #include <string.h>
 
 #include "api/object.h"
 #include "api/status.h"
+#include "api/warnings.h"
 #include "base/str.h"
 #include "registry/strategies.h"
 
@@ -56,24 +57,58 @@ static const struct kc_subresource_strategy serviceaccount_subresources[] = {
     {.name = "token", .create = create_token},
 };
 
+/* Of a Secret that is referred to, only the name counts. */
+static void clean_references(struct json_object *account)
+{
+        const struct json_object *secrets = kc_json_get(account, "secrets");
+        if (kc_json_len(secrets) == 0)
+                return;
+        struct json_object *clean = json_object_new_array();
+        for (size_t i = 0; i < kc_json_len(secrets); i++) {
+                struct json_object *ref = json_object_new_object();
+                kc_json_set_str(ref, "name", kc_json_str(kc_json_idx(secrets, i), "name"));
+                kc_json_push(clean, ref);
+        }
+        kc_json_set(account, "secrets", clean);
+}
+
+static void create_account(const struct kc_registry_ctx *c, struct json_object *account)
+{
+        kc_strategy_default_create(c, account);
+        clean_references(account);
+}
+
+static void update_account(const struct kc_registry_ctx *c, struct json_object *account, const struct json_object *old)
+{
+        kc_strategy_default_update(c, account, old);
+        clean_references(account);
+}
+
+#define ENFORCE_MOUNTABLE "kubernetes.io/enforce-mountable-secrets"
+
+static void warn_of_account_update(
+    const struct kc_registry_ctx *c, const struct json_object *account, const struct json_object *old)
+{
+        if (kc_meta_annotation(account, ENFORCE_MOUNTABLE) && !(old && kc_meta_annotation(old, ENFORCE_MOUNTABLE)))
+                kc_strv_push(c->warnings, "metadata.annotations[" ENFORCE_MOUNTABLE "]: deprecated in v1.32+; prefer "
+                                          "separate namespaces to isolate access to mounted secrets");
+}
+
+static void warn_of_account(const struct kc_registry_ctx *c, const struct json_object *account)
+{
+        warn_of_account_update(c, account, NULL);
+}
+
 const struct kc_strategy kc_strategy_serviceaccounts = {
     .group = "",
     .resource = "serviceaccounts",
+    .prepare_for_create = create_account,
+    .prepare_for_update = update_account,
+    .warnings_create = warn_of_account,
+    .warnings_update = warn_of_account_update,
     .subresources = serviceaccount_subresources,
     .n_subresources = KC_ARRAY_LEN(serviceaccount_subresources),
 };
-
-/* --- secrets: the type stays if it is not said */
-
-static void update_secret(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
-{
-        (void)c; /* the same for every request */
-        if (kc_str_empty(kc_json_str(obj, "type")))
-                kc_strategy_keep(obj, old, "type");
-}
-
-const struct kc_strategy kc_strategy_secrets = {
-    .group = "", .resource = "secrets", .prepare_for_update = update_secret};
 
 /* --- events go by themselves */
 
@@ -88,12 +123,52 @@ const struct kc_strategy kc_strategy_events = {
 
 /* --- endpoints */
 
-const struct kc_strategy kc_strategy_endpoints = {.group = "", .resource = "endpoints", .allow_create_on_update = true};
+static void warn_of_endpoints(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        static const char *const lists[] = {"addresses", "notReadyAddresses"};
+        const struct json_object *subsets = kc_json_get(obj, "subsets");
+        if (kc_streq(kc_meta_label(obj, "endpoints.kubernetes.io/managed-by"), "endpoint-controller"))
+                return;
+        for (size_t i = 0; i < kc_json_len(subsets); i++)
+                for (size_t l = 0; l < KC_ARRAY_LEN(lists); l++) {
+                        const struct json_object *list = kc_json_get(kc_json_idx(subsets, i), lists[l]);
+                        for (size_t j = 0; j < kc_json_len(list); j++) {
+                                const char *ip = kc_json_str(kc_json_idx(list, j), "ip");
+                                KC_CLEANUP(kc_freep)
+                                char *path = kc_asprintf("subsets[%zu].%s[%zu].ip", i, lists[l], j);
+                                kc_warn_ip(c->warnings, path, ip ? ip : "");
+                        }
+                }
+}
+
+static void warn_of_endpoints_update(
+    const struct kc_registry_ctx *c, const struct json_object *obj, const struct json_object *old)
+{
+        (void)old; /* as if they were new */
+        warn_of_endpoints(c, obj);
+}
+
+const struct kc_strategy kc_strategy_endpoints = {
+    .group = "",
+    .resource = "endpoints",
+    .allow_create_on_update = true,
+    .warnings_create = warn_of_endpoints,
+    .warnings_update = warn_of_endpoints_update,
+};
+
+/* What only older versions may set. */
+static void drop_topology(struct json_object *slice)
+{
+        struct json_object *endpoints = kc_json_get_mut(slice, "endpoints");
+        for (size_t i = 0; i < kc_json_len(endpoints); i++)
+                kc_json_del(kc_json_idx_mut(endpoints, i), "deprecatedTopology");
+}
 
 static void create_slice(const struct kc_registry_ctx *c, struct json_object *obj)
 {
         (void)c; /* the same for every request */
         kc_json_set_int(kc_json_ensure_obj(obj, "metadata"), "generation", 1);
+        drop_topology(obj);
 }
 
 static void update_slice(const struct kc_registry_ctx *c, struct json_object *obj, const struct json_object *old)
@@ -103,6 +178,33 @@ static void update_slice(const struct kc_registry_ctx *c, struct json_object *ob
         int64_t before = kc_meta_generation(old);
         if (kc_meta_generation(obj) == before && !kc_json_equal(kc_meta_labels(obj), kc_meta_labels(old)))
                 kc_json_set_int(kc_json_get_mut(obj, "metadata"), "generation", before + 1);
+        if (!kc_json_equal(kc_json_get(obj, "endpoints"), kc_json_get(old, "endpoints")))
+                drop_topology(obj);
+}
+
+static void warn_of_slice_update(
+    const struct kc_registry_ctx *c, const struct json_object *obj, const struct json_object *old)
+{
+        const char *by = kc_meta_label(obj, "endpointslice.kubernetes.io/managed-by");
+        const struct json_object *endpoints = kc_json_get(obj, "endpoints");
+        (void)old; /* as if it were new */
+        if (kc_streq(by, "endpointslice-controller.k8s.io") || kc_streq(by, "endpointslicemirroring-controller.k8s.io"))
+                return;
+        for (size_t i = 0; i < kc_json_len(endpoints); i++) {
+                const struct json_object *list = kc_json_get(kc_json_idx(endpoints, i), "addresses");
+                for (size_t j = 0; j < kc_json_len(list); j++) {
+                        const char *ip = kc_json_as_str(kc_json_idx(list, j));
+                        KC_CLEANUP(kc_freep) char *path = kc_asprintf("endpoints[%zu].addresses[%zu]", i, j);
+                        kc_warn_ip(c->warnings, path, ip ? ip : "");
+                }
+        }
+}
+
+static void warn_of_slice(const struct kc_registry_ctx *c, const struct json_object *obj)
+{
+        if (kc_streq(kc_json_str(obj, "addressType"), "FQDN"))
+                kc_strv_push(c->warnings, "spec.addressType: FQDN endpoints are deprecated");
+        warn_of_slice_update(c, obj, NULL);
 }
 
 const struct kc_strategy kc_strategy_endpointslices = {
@@ -110,6 +212,8 @@ const struct kc_strategy kc_strategy_endpointslices = {
     .resource = "endpointslices",
     .prepare_for_create = create_slice,
     .prepare_for_update = update_slice,
+    .warnings_create = warn_of_slice,
+    .warnings_update = warn_of_slice_update,
 };
 
 /* --- leases: never blindly */

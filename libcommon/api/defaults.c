@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "api/defaults_internal.h"
+#include "base/encode.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 void kc_default_missing(struct json_object *o, const char *key, struct json_object *take_v)
@@ -190,9 +192,17 @@ static void default_endpoint_slice(struct json_object *o)
         }
 }
 
+/* What came in as plain strings becomes data. */
 static void default_secret(struct json_object *o)
 {
         kc_default_str(o, "type", "Opaque");
+        KC_JSON_FOREACH(kc_json_get(o, "stringData"), key, value)
+        {
+                const char *s = kc_json_as_str(value);
+                KC_CLEANUP(kc_freep) char *base64 = kc_base64_encode(s ? s : "", s ? strlen(s) : 0);
+                kc_json_set_str(kc_json_ensure_obj(o, "data"), key, base64);
+        }
+        kc_json_del(o, "stringData");
 }
 
 static void default_priority_class(struct json_object *o)

@@ -325,8 +325,68 @@ spec: {request: YQ==, signerName: x, usages: [odd]}
 YAML
 }
 
+core() {
+    says "a pair that is none" \
+        'Warning: tls: failed to find any PEM data in certificate input
+secret/tls created' \
+        create -f - <<YAML
+apiVersion: v1
+kind: Secret
+metadata: {name: tls}
+type: kubernetes.io/tls
+stringData: {tls.crt: a, tls.key: b}
+YAML
+    cert pair /CN=pair
+    cert other /CN=other
+    is "a pair" "" "$(secret pair pair 2>&1 >/dev/null)"
+    is "two halves of pairs" "Warning: tls: private key does not match public key" "$(secret half pair other 2>&1 >/dev/null)"
+    says "an account" \
+        'Warning: metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets
+serviceaccount/a created' \
+        create -f - <<YAML
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: a, annotations: {kubernetes.io/enforce-mountable-secrets: "true"}}
+secrets: [{kind: Secret, name: s, namespace: x}]
+YAML
+    says "its secrets" '[{"name":"s"}]' get serviceaccount a -o 'jsonpath={.secrets}'
+    says "names for endpoints" \
+        'Warning: spec.addressType: FQDN endpoints are deprecated
+endpointslice.discovery.k8s.io/e created' \
+        create -f - <<YAML
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: e}
+addressType: FQDN
+endpoints: [{addresses: [example.com], deprecatedTopology: {a: b}}]
+YAML
+    says "no topology" "" get endpointslice e -o 'jsonpath={.endpoints[0].deprecatedTopology}'
+    says "an event of the new kind" \
+        'The Event "e" is invalid: 
+* involvedObject.namespace: Invalid value: "": does not match event.namespace
+* eventTime: Required value
+* type: Invalid value: "": has invalid value: odd' \
+        create -f - -n kube-system <<YAML
+apiVersion: events.k8s.io/v1
+kind: Event
+metadata: {name: e}
+type: odd
+YAML
+}
+
+# secret <name> <certificate> [key]
+secret() {
+    kubectl create -f - <<YAML
+apiVersion: v1
+kind: Secret
+metadata: {name: $1}
+type: kubernetes.io/tls
+data: {tls.crt: $(base64 -w0 "$WORK/$2.crt"), tls.key: $(base64 -w0 "$WORK/${3-$2}.key")}
+YAML
+}
+
 kubectl create serviceaccount default >/dev/null || fail "create serviceaccount"
-for group in batch workloads volumes networking policies extensions certificates; do
+for group in core batch workloads volumes networking policies extensions certificates; do
     echo "--- $group"
     $group
 done

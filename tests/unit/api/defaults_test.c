@@ -192,8 +192,12 @@ static void test_others(void **state)
         struct json_object *node =
             stored("", "Node", "{'metadata':{'name':'n'},'status':{'capacity':{'cpu':'4','memory':'100001u'}}}");
         assert_at(node, "status.allocatable", "{'cpu':'4','memory':'101m'}");
-        KC_CLEANUP(kc_json_freep) struct json_object *secret = stored("", "Secret", "{'metadata':{'name':'n'}}");
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *secret = stored(
+            "", "Secret", "{'metadata':{'name':'n'},'data':{'a':'YQ==','b':'Yg=='},'stringData':{'b':'B','c':''}}");
         assert_at(secret, "type", "'Opaque'");
+        assert_at(secret, "data", "{'a':'YQ==','b':'Qg==','c':''}");
+        assert_null(kc_json_get(secret, "stringData"));
         KC_CLEANUP(kc_json_freep)
         struct json_object *binding = stored("rbac.authorization.k8s.io", "RoleBinding",
             "{'roleRef':{'kind':'Role','name':'r'},'subjects':[{'kind':'User','name':'u'},{'kind':'ServiceAccount',"
