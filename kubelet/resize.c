@@ -134,6 +134,15 @@ static bool try_allocate(struct kc_kubelet *k, struct kc_worker *w, const struct
         return ok;
 }
 
+/* Right after the start neither the other pods nor the node may have come from the API server; without the node
+ * everything would fit. */
+static bool knows_enough(struct kc_kubelet *k)
+{
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *node = kc_node_object(k->node);
+
+        return kc_workers_sources_ready(k) && (node || !k->rest);
+}
+
 void kc_resize_allocate(struct kc_kubelet *k, struct kc_worker *w, const struct kc_object *object)
 {
         const struct json_object *pod = kc_object_json(object);
@@ -143,8 +152,8 @@ void kc_resize_allocate(struct kc_kubelet *k, struct kc_worker *w, const struct 
                 set_pending(k, w, pod, NULL, NULL);
                 return;
         }
-        if (!kc_workers_sources_ready(k)) {
-                kc_workers_poke_after(k, w->uid, SOURCES_POLL_USEC); /* who else is here is not known yet */
+        if (!knows_enough(k)) {
+                kc_workers_poke_after(k, w->uid, SOURCES_POLL_USEC);
                 return;
         }
         /* What the status says of an earlier wish is no part of this one. */
