@@ -308,7 +308,7 @@ static void plugins_are_chosen_by_flags(void **state)
         assert_int_equal(kc_admission_new(&o, &a, NULL), 0);
         KC_CLEANUP(kc_freep) char *names = kc_strv_join(kc_admission_plugins(a), ",");
         assert_string_equal(names,
-            "NamespaceLifecycle,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
+            "NamespaceLifecycle,LimitRanger,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
             "DefaultTolerationSeconds,PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
             "CertificateSigning,CertificateSubjectRestriction,DefaultIngressClass,"
             "PodTopologyLabels");
