@@ -59,7 +59,7 @@ log_rotation() {
     pod chatty 'i=0; while [ $i -lt 4000 ]; do i=$((i+1)); echo "$i xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"; [ $((i % 20)) != 0 ] || usleep 40000; done; echo end; sleep 3600' |
         kubectl apply -f - >/dev/null || return 1
     until_ok 30 phase_is chatty Running || return 1
-    in_node timeout 90 "$KUBECTL" logs -f chatty >"$DATA_DIR/followed" 2>/dev/null &
+    nsenter --net="/run/netns/$NS" -- timeout 90 "$KUBECTL" logs -f chatty >"$DATA_DIR/followed" 2>/dev/null &
     until_ok 60 grep -q '^end$' "$DATA_DIR/followed" || fail "logs -f stopped"
     kill $! 2>/dev/null
     dir=$(echo "$DATA_DIR"/log/pods/default_chatty_*/c)

@@ -51,7 +51,7 @@ recreate() {
   strategy: {type: Recreate}' && kubectl rollout status deployment/re --timeout=60s || return 1
     old=$(field deployment/re .metadata.annotations.deployment\\.kubernetes\\.io/revision)
     expect "revision" 1 "$old"
-    kubectl get pods -l app=re -w -o 'jsonpath={.metadata.labels.pod-template-hash} {.status.phase} {.metadata.deletionTimestamp}{"\n"}' \
+    nsenter --net="/run/netns/$NS" -- "$KUBECTL" get pods -l app=re -w -o 'jsonpath={.metadata.labels.pod-template-hash} {.status.phase} {.metadata.deletionTimestamp}{"\n"}' \
         >"$DATA_DIR/watched" 2>/dev/null &
     until_ok 10 eval '[ "$(wc -l <"$DATA_DIR/watched")" -ge 2 ]'
     kubectl set image deployment/re c="$BUSYBOX_NEXT" >/dev/null

@@ -84,7 +84,8 @@ udp_moves_to_the_new_endpoint() {
     udp_pod u1 || return 1
     ip=$(field service/udp .spec.clusterIP)
     export -f udp_client
-    in_node bash -c "udp_client $DATA_DIR/udp $ip/900" &
+    # Not in_node: $! must be the client itself.
+    nsenter --net="/run/netns/$NS" -- bash -c "udp_client $DATA_DIR/udp $ip/900" &
     pid=$!
     until_ok 10 grep -qx u1 "$DATA_DIR/udp" || fail "no answer by UDP"
     udp_pod u2 || return 1
