@@ -28,6 +28,9 @@ start_etcd() {
 }
 
 start_kube-apiserver() {
+    local ui=() # what deploy/swagger-ui has fetched
+    [ ! -e "$DATA_DIR/swagger-ui/swagger-ui.css" ] || ui=("--swagger-ui-dir=$DATA_DIR/swagger-ui"
+        "--authorization-always-allow-paths=/healthz,/readyz,/livez,/swagger-ui,/swagger-ui/*")
     start_daemon kube-apiserver "$BIN_DIR/kube-apiserver" \
         --etcd-servers="https://127.0.0.1:$ETCD_PORT" --etcd-cafile="$PKI_DIR/etcd-ca.crt" \
         --etcd-certfile="$PKI_DIR/apiserver-etcd-client.crt" --etcd-keyfile="$PKI_DIR/apiserver-etcd-client.key" \
@@ -40,7 +43,7 @@ start_kube-apiserver() {
         --kubelet-client-certificate="$PKI_DIR/apiserver-kubelet-client.crt" \
         --kubelet-client-key="$PKI_DIR/apiserver-kubelet-client.key" \
         --kubelet-certificate-authority="$PKI_DIR/ca.crt" \
-        --kubelet-preferred-address-types=InternalIP,Hostname
+        --kubelet-preferred-address-types=InternalIP,Hostname "${ui[@]}"
 }
 
 start_kube-controller-manager() {

@@ -249,6 +249,23 @@ static void handle_flow_debug(struct api_req *q)
                 api_reply_not_found_page(q);
 }
 
+#define SWAGGER_UI "/swagger-ui"
+
+static void handle_swagger_ui(struct api_req *q)
+{
+        const char *below = q->info.path + strlen(SWAGGER_UI), *type = NULL;
+        if (*below == '\0' && q->server->swagger_ui) {
+                char *const headers[] = {(char *)"Location", (char *)SWAGGER_UI "/", NULL};
+                api_reply_raw(q, 301, headers, NULL);
+                return;
+        }
+        const struct document *d = swagger_ui_get(q->server->swagger_ui, below + (*below == '/'), &type);
+        if (d)
+                reply_document(q, d, type);
+        else
+                api_reply_not_found_page(q);
+}
+
 static const struct {
         const char *path;
         bool below; /* everything below the path, too */
@@ -267,6 +284,7 @@ static const struct {
     {"/.well-known/openid-configuration", false, handle_openid_configuration},
     {"/openid/v1/jwks", false, handle_jwks},
     {FLOW_DEBUG, true, handle_flow_debug},
+    {SWAGGER_UI, true, handle_swagger_ui},
 };
 
 bool nonresource_handle(struct api_req *q)

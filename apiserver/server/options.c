@@ -107,6 +107,10 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"service-node-port-range", 0, KC_FLAG_STRING, &o->service_node_port_range, "ports of NodePort Services", "Misc"},
             {"kubernetes-service-node-port", 0, KC_FLAG_INT, &o->kubernetes_service_node_port,
              "node port of the kubernetes Service; 0: ClusterIP", "Misc"},
+            {"authorization-always-allow-paths", 0, KC_FLAG_STRV, &o->authorization_always_allow_paths,
+             "paths that are no resources and that nobody needs permission for (default /healthz,/readyz,/livez)", "Authorization"},
+            {"swagger-ui-dir", 0, KC_FLAG_STRING, &o->swagger_ui_dir,
+             "unpacked swagger-ui-dist of npm, to serve /swagger-ui/ with", "Misc"},
             {"event-ttl", 0, KC_FLAG_DURATION, &o->event_ttl, "how long events are kept", "Misc"},
             {"allow-privileged", 0, KC_FLAG_BOOL, &o->allow_privileged, "allow privileged containers", "Misc"},
             {"kubelet-client-certificate", 0, KC_FLAG_STRING, &o->kubelet_client_certificate, "client certificate for kubelets",
@@ -265,6 +269,11 @@ static int complete(struct kc_apiserver_options *o, struct kc_error *err)
             "Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"};
         if (kc_strv_len(o->authorization_modes) == 0)
                 kc_strv_push(&o->authorization_modes, "AlwaysAllow");
+        if (kc_strv_len(o->authorization_always_allow_paths) == 0) {
+                kc_strv_push(&o->authorization_always_allow_paths, "/healthz");
+                kc_strv_push(&o->authorization_always_allow_paths, "/readyz");
+                kc_strv_push(&o->authorization_always_allow_paths, "/livez");
+        }
         if (o->anonymous_auth && kc_strv_has(o->authorization_modes, "AlwaysAllow")) {
                 kc_log_warn("AnonymousAuth is not allowed with the AlwaysAllow authorizer, ignoring --anonymous-auth");
                 o->anonymous_auth = false;
@@ -308,10 +317,11 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
             o->external_hostname, o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->tls_min_version,
             o->client_ca_file, o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
-            o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised};
+            o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
+            o->swagger_ui_dir};
         char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
             o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
-            o->disable_admission, o->kubelet_preferred_address_types};
+            o->disable_admission, o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)

@@ -38,7 +38,9 @@ struct kc_apiserver_options {
         /* the kinds */
         char *service_cluster_ip_range, *service_node_port_range;
         int kubernetes_service_node_port;
-        int64_t event_ttl; /* usec */
+        char **authorization_always_allow_paths; /* a * at the end stands for everything below */
+        char *swagger_ui_dir;                    /* NULL: no /swagger-ui/ */
+        int64_t event_ttl;                       /* usec */
         bool allow_privileged;
         /* kubelets */
         char *kubelet_client_certificate, *kubelet_client_key, *kubelet_certificate_authority;

@@ -220,8 +220,27 @@ struct kc_authz_attrs request_attrs(const struct api_req *q)
         };
 }
 
+/* --authorization-always-allow-paths. */
+static bool always_allowed(const struct api_req *q)
+{
+        char *const *p = q->server->o->authorization_always_allow_paths;
+        for (; !q->info.is_resource && p && *p; p++) {
+                const char *path = q->info.path + (*q->info.path == '/'), *want = *p + (**p == '/');
+                size_t len = strlen(want);
+                bool below = len > 0 && want[len - 1] == '*';
+                if (below ? strncmp(path, want, len - 1) == 0 : strcmp(path, want) == 0)
+                        return true;
+        }
+        return false;
+}
+
 enum stage_result stage_authorize(struct api_req *q)
 {
+        if (always_allowed(q)) {
+                kc_audit_record_annotate(q->audit, "authorization.k8s.io/decision", "allow");
+                kc_audit_record_annotate(q->audit, "authorization.k8s.io/reason", "");
+                return STAGE_NEXT;
+        }
         KC_CLEANUP(kc_freep) char *text = api_req_param(q, "fieldSelector");
         KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = NULL;
         if (text && q->info.is_resource)

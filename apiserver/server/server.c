@@ -321,6 +321,11 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
         KC_CLEANUP(kc_freep)
         char *address = kc_asprintf("%s:%d", s->o->advertised, kc_http_server_port(s->http));
         s->documents = documents_new(address);
+        if (!kc_str_empty(s->o->swagger_ui_dir)) {
+                r = swagger_ui_new(s->o->swagger_ui_dir, &s->swagger_ui, err);
+                if (r < 0)
+                        return kc_error_wrap(err, "--swagger-ui-dir");
+        }
         return make_bootstrap(s, err);
 }
 
@@ -516,6 +521,7 @@ void kc_apiserver_free(struct kc_apiserver *s)
         kc_health_free(s->health);
         kc_free(s->hook_checks);
         documents_free(s->documents);
+        swagger_ui_free(s->swagger_ui);
         kc_tls_server_free(s->tls);
         kc_tls_client_free(s->kubelet_tls);
         kc_tls_client_free(s->kubelet_unverified_tls);

@@ -21,6 +21,7 @@
 #include "server/documents.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/swagger_ui.h"
 #include "storage/cache.h"
 #include "storage/compactor.h"
 #include "storage/store.h"
@@ -66,6 +67,7 @@ struct kc_apiserver {
         struct kc_list tunnels[API_MAX_LOOPS];        /* connections of connect.c; each on its loop */
         struct kc_health *health;
         struct documents *documents;
+        struct swagger_ui *swagger_ui; /* NULL: not served */
         struct hook_check *hook_checks;
         struct kc_timer *shutdown_timer;
         bool draining, leaving; /* steps of the shutdown; on the first loop */
@@ -144,7 +146,7 @@ void handle_connect(struct api_req *q); /* exec, attach, portforward */
 void handle_proxy(struct api_req *q);   /* .../proxy of pods, services and nodes */
 void handle_review(struct api_req *q);
 void handle_components(struct api_req *q); /* componentstatuses */
-void handle_bindings(struct api_req *q); /* POST .../bindings */
+void handle_bindings(struct api_req *q);   /* POST .../bindings */
 
 /* --- connect.c */
 struct backend;
