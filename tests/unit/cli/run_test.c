@@ -147,8 +147,9 @@ static void test_every_command_is_listed(void **state)
         for (size_t i = 0; i < n; i++)
                 kc_strv_push(&names, v[i]->name);
         KC_CLEANUP(kc_freep) char *all = kc_strv_join(names, " ");
-        assert_string_equal(
-            all, "get apply create replace delete scale rollout logs wait version config api-resources");
+        assert_string_equal(all,
+            "get apply create replace delete label annotate patch taint cordon uncordon scale rollout "
+            "logs wait version config api-resources api-versions cluster-info auth");
 }
 
 /* --- error texts */
