@@ -123,19 +123,40 @@ static int finish_orphan(struct gc_monitor *m, const struct json_object *o, stru
         return rc == 0 ? drop_finalizer(m, o, KC_GC_ORPHAN, err) : rc;
 }
 
-static bool has_dependents(struct gc *gc, const char *uid)
+/* Whether it has dependents; *ret_waiting: one of those waits for its own (that may be us: a circle). */
+static bool has_dependents(struct gc *gc, const char *uid, bool *ret_waiting)
 {
         struct gc_monitor *m;
+        bool any = false;
 
+        *ret_waiting = false;
         for (size_t k = 0; (m = kc_gc_monitor(gc, k)); k++) {
                 struct kc_objects list = {0};
                 kc_gc_dependents(m, uid, &list);
-                size_t n = list.n;
+                any |= list.n > 0;
+                for (size_t i = 0; i < list.n; i++)
+                        *ret_waiting |= kc_meta_deleting(kc_object_json(list.v[i])) &&
+                                        kc_meta_has_finalizer(kc_object_json(list.v[i]), KC_GC_FOREGROUND);
                 kc_objects_done(&list);
-                if (n)
-                        return true;
         }
-        return false;
+        return any;
+}
+
+/* No owner waits for it any longer. */
+static int unblock_owners(struct gc_monitor *m, const struct json_object *o, struct kc_error *err)
+{
+        const struct json_object *refs = kc_json_at(o, "metadata.ownerReferences");
+        struct json_object *freed = json_object_new_array();
+
+        for (size_t i = 0; i < kc_json_len(refs); i++) {
+                struct json_object *ref = kc_json_copy(kc_json_idx(refs, i));
+                kc_json_set_bool(ref, "blockOwnerDeletion", false);
+                kc_json_push(freed, ref);
+        }
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *patch = kc_json_build("{'metadata':{'uid':%s,'resourceVersion':%s,'ownerReferences':%o}}",
+            kc_meta_uid(o), kc_meta_resource_version(o), freed);
+        return patch_object(m, o, patch, err);
 }
 
 static int delete_object(struct gc_monitor *m, const struct json_object *o, bool in_foreground, struct kc_error *err)
@@ -173,7 +194,9 @@ static int judge_owners(struct gc_monitor *m, const struct json_object *o, struc
                 return 0;
         if (solid)
                 return drop_owners(m, o, gone, err);
-        return delete_object(m, o, waiting && has_dependents(m->gc, kc_meta_uid(o)), err);
+        bool circle = false, in_foreground = waiting && has_dependents(m->gc, kc_meta_uid(o), &circle);
+        int rc = in_foreground && circle ? unblock_owners(m, o, err) : 0;
+        return rc < 0 ? rc : delete_object(m, o, in_foreground, err);
 }
 
 static int sync_object(void *arg, const char *key, struct kc_error *err)

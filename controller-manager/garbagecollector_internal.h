@@ -4,12 +4,11 @@
  *   discovery, every 30 s --> monitors: one for each kind that can be listed, watched and deleted
  *                                |  adds, updates, deletes
  *                                v
- *                             uids, and keys "<monitor's number> <ns/name>" --> sync */
+ *                             keys "<monitor's number> <ns/name>" --> sync */
 #pragma once
 
 #include <pthread.h>
 
-#include "base/map.h"
 #include "client/resource_map.h"
 #include "controller-manager/table.h"
 
@@ -34,7 +33,6 @@ struct gc {
         struct kc_timer *patience; /* for kinds that do not sync */
         bool started;
         pthread_mutex_t lock;
-        struct kc_map *uids;          /* guarded by lock: uid of everything that is there */
         struct gc_monitor **monitors; /* guarded by lock */
         size_t n_monitors;            /* guarded by lock */
 };

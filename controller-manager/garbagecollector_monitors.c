@@ -1,6 +1,6 @@
 /* What the garbage collector watches: the metadata of every kind that discovery says can be listed, watched and
- * deleted. The graph is not kept: an index by owner uid in each informer and a table of known uids say all that is
- * needed. Handlers on the loop, discovery on the pool. */
+ * deleted. The graph is not kept: an index by owner uid in each informer says all that is needed. Handlers on the loop,
+ * discovery on the pool. */
 #include <string.h>
 
 #include "base/str.h"
@@ -64,22 +64,12 @@ static void enqueue_dependents(struct gc *gc, const char *uid)
 
 /* --- handlers */
 
-static void know(struct gc *gc, const char *uid, bool there)
+/* Where the reference says it is: an owner of that uid elsewhere, or of another kind or name, is none. A new reference;
+ * NULL: not there. */
+static struct kc_object *cached_owner(const struct gc_monitor *m, const struct json_object *o, const char *name)
 {
-        pthread_mutex_lock(&gc->lock);
-        if (there)
-                kc_map_set(gc->uids, uid, gc);
-        else
-                (void)kc_map_remove(gc->uids, uid); /* may be unknown */
-        pthread_mutex_unlock(&gc->lock);
-}
-
-static bool is_known(struct gc *gc, const char *uid)
-{
-        pthread_mutex_lock(&gc->lock);
-        bool r = kc_map_has(gc->uids, uid);
-        pthread_mutex_unlock(&gc->lock);
-        return r;
+        const char *ns = m->gvr.namespaced ? kc_meta_namespace(o) : NULL;
+        return name && (ns || !m->gvr.namespaced) ? kc_informer_lookup(m->informer, ns, name) : NULL;
 }
 
 /* An object with owners is looked at when one of them is not there (any more) or waits for it. */
@@ -87,8 +77,11 @@ static bool owners_need_look(struct gc *gc, const struct json_object *o)
 {
         const struct json_object *refs = kc_json_at(o, "metadata.ownerReferences");
         for (size_t i = 0; i < kc_json_len(refs); i++) {
-                const char *uid = kc_json_str(kc_json_idx(refs, i), "uid");
-                if (uid && !is_known(gc, uid))
+                const struct json_object *ref = kc_json_idx(refs, i);
+                const struct gc_monitor *m = kc_gc_monitor_of_ref(gc, ref);
+                KC_CLEANUP(kc_object_unrefp)
+                struct kc_object *owner = m ? cached_owner(m, o, kc_json_str(ref, "name")) : NULL;
+                if (!owner || !kc_streq(kc_object_uid(owner), kc_json_str(ref, "uid")))
                         return true;
         }
         return false;
@@ -106,33 +99,11 @@ static void on_add(struct kc_object *o, bool initial, void *arg)
         const struct json_object *tree = kc_object_json(o);
 
         (void)initial;
-        know(m->gc, kc_object_uid(o), true);
         if (kc_gc_waits_for_us(tree) || owners_need_look(m->gc, tree))
                 kc_gc_enqueue(m, o);
 }
 
-static void on_update(struct kc_object *old, struct kc_object *o, void *arg)
-{
-        struct gc_monitor *m = arg;
-        const struct json_object *a = kc_object_json(old), *b = kc_object_json(o);
-
-        if (!kc_streq(kc_object_uid(old), kc_object_uid(o))) {
-                know(m->gc, kc_object_uid(old), false);
-                enqueue_dependents(m->gc, kc_object_uid(old));
-        }
-        know(m->gc, kc_object_uid(o), true);
-        if (kc_gc_waits_for_us(b)) {
-                kc_gc_enqueue(m, o);
-                if (!kc_gc_waits_for_us(a))
-                        enqueue_dependents(m->gc, kc_object_uid(o));
-        } else if (!kc_json_equal(
-                       kc_json_at(a, "metadata.ownerReferences"), kc_json_at(b, "metadata.ownerReferences")) &&
-                   owners_need_look(m->gc, b)) {
-                kc_gc_enqueue(m, o);
-        }
-}
-
-/* Owners of the object may have waited for it. */
+/* Owners may have waited for the object: it is gone, or no longer theirs, or lets them go. */
 static void enqueue_owners(struct gc *gc, const struct json_object *o)
 {
         const struct json_object *refs = kc_json_at(o, "metadata.ownerReferences");
@@ -141,18 +112,35 @@ static void enqueue_owners(struct gc *gc, const struct json_object *o)
                 struct gc_monitor *m = kc_gc_monitor_of_ref(gc, ref);
                 if (!m)
                         continue;
-                KC_CLEANUP(kc_object_unrefp)
-                struct kc_object *owner = kc_informer_lookup(
-                    m->informer, m->gvr.namespaced ? kc_meta_namespace(o) : NULL, kc_json_str(ref, "name"));
+                KC_CLEANUP(kc_object_unrefp) struct kc_object *owner = cached_owner(m, o, kc_json_str(ref, "name"));
                 if (owner && kc_gc_waits_for_us(kc_object_json(owner)))
                         kc_gc_enqueue(m, owner);
+        }
+}
+
+static void on_update(struct kc_object *old, struct kc_object *o, void *arg)
+{
+        struct gc_monitor *m = arg;
+        const struct json_object *a = kc_object_json(old), *b = kc_object_json(o);
+        bool same_owners =
+            kc_json_equal(kc_json_at(a, "metadata.ownerReferences"), kc_json_at(b, "metadata.ownerReferences"));
+
+        if (!kc_streq(kc_object_uid(old), kc_object_uid(o)))
+                enqueue_dependents(m->gc, kc_object_uid(old));
+        if (!same_owners)
+                enqueue_owners(m->gc, a);
+        if (kc_gc_waits_for_us(b)) {
+                kc_gc_enqueue(m, o);
+                if (!kc_gc_waits_for_us(a))
+                        enqueue_dependents(m->gc, kc_object_uid(o));
+        } else if (!same_owners && owners_need_look(m->gc, b)) {
+                kc_gc_enqueue(m, o);
         }
 }
 
 static void on_delete(struct kc_object *o, void *arg)
 {
         struct gc_monitor *m = arg;
-        know(m->gc, kc_object_uid(o), false);
         enqueue_dependents(m->gc, kc_object_uid(o));
         enqueue_owners(m->gc, kc_object_json(o));
 }
@@ -249,7 +237,6 @@ void kc_gc_monitors_init(struct gc *gc, const struct kc_cm_context *cm)
         gc->loop = cm->loop;
         gc->informers = cm->informers;
         pthread_mutex_init(&gc->lock, NULL);
-        gc->uids = kc_map_new(NULL);
         gc->patience = kc_timer_new(cm->loop, collect, gc);
         gc->discovery = kc_controller_new(cm->loop, cm->pool, "garbage-collector-discovery", 1, discover, gc);
 }
@@ -274,6 +261,5 @@ void kc_gc_monitors_done(struct gc *gc)
                 kc_free(m);
         }
         kc_free(gc->monitors);
-        kc_map_free(gc->uids);
         pthread_mutex_destroy(&gc->lock);
 }
