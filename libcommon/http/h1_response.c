@@ -66,12 +66,20 @@ static bool is_text(const char *s)
         return true;
 }
 
+static int too_many_fields(struct kc_error *err)
+{
+        return kc_error_set(err, EMSGSIZE, "net/http: server response has more than %d headers", MAX_FIELDS);
+}
+
 /* A line that begins with a blank goes on the one before (obsolete, but Go takes it). */
 static int folded(struct http_h1_response *r, const char *line, struct kc_error *err)
 {
         size_t n = r->headers ? kc_strv_len(r->headers) : 0;
         if (n == 0 || !is_text(line))
                 return malformed(err, "malformed MIME header line", line);
+        /* Each copies the whole field again. */
+        if (++r->n_fields > MAX_FIELDS)
+                return too_many_fields(err);
         KC_CLEANUP(kc_freep) char *more = kc_str_trim(line);
         char *joined = kc_asprintf("%s %s", r->headers[n - 1], more);
         kc_free(r->headers[n - 1]);
@@ -87,7 +95,7 @@ static int field_line(struct http_h1_response *r, const char *line, struct kc_er
         if (!colon || !is_token(line, (size_t)(colon - line)) || !is_text(colon + 1))
                 return malformed(err, "malformed MIME header line", line);
         if (++r->n_fields > MAX_FIELDS)
-                return kc_error_set(err, EMSGSIZE, "net/http: server response has more than %d headers", MAX_FIELDS);
+                return too_many_fields(err);
         char *name = kc_strndup(line, (size_t)(colon - line));
         for (char *p = name; *p; p++)
                 *p = (char)tolower((unsigned char)*p);

@@ -199,6 +199,15 @@ static void test_bombs(void **state)
         assert_int_equal(http_h1_response_step(&r, b.data, b.len, &used, &event, &piece, &piece_len, NULL), -EMSGSIZE);
         http_h1_response_done(&r);
         kc_buf_done(&b);
+        /* A field that goes on for ever, copied with each of its lines. */
+        struct http_h1_response folds = {.max_head = 1000000};
+        kc_buf_adds(&b, "HTTP/1.1 200 OK\r\nA: b\r\n");
+        for (int i = 0; i < 5000; i++)
+                kc_buf_adds(&b, " \n");
+        assert_int_equal(
+            http_h1_response_step(&folds, b.data, b.len, &used, &event, &piece, &piece_len, NULL), -EMSGSIZE);
+        http_h1_response_done(&folds);
+        kc_buf_done(&b);
 }
 
 static void test_interim_and_head(void **state)
