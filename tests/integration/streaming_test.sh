@@ -211,12 +211,8 @@ api GET "$P/a/../b//c%2Fd?x=y&z" -H 'Cookie: k=v' -H 'X-Forwarded-For: 1.2.3.4' 
 is "path and query" "GET /b/c%2Fd?x=y&z" "$(seen pod '.method + " " + .path')"
 is "no token for the pod" "null k=v" "$(seen pod '(.headers.authorization|tostring) + " " + .headers.cookie')"
 is "for whom" "1.2.3.4, 127.0.0.1" "$(seen pod '.headers["x-forwarded-for"]')"
-for m in POST PUT PATCH DELETE OPTIONS; do
-    is "$m" "$m /echo 4" "$(api $m "$P/echo" -H 'Content-Type: text/plain' -d body)"
-done
 head -c 20000000 /dev/zero >"$WORK/big"
 is "a large body" "POST /echo 20000000" "$(api POST "$P/echo" -H 'Content-Type: application/octet-stream' --data-binary "@$WORK/big")"
-is "HEAD" "HEAD /echo" "$(curl -sI --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' -o /dev/null "https://127.0.0.1:$API_PORT$P/echo"; seen pod '.method + " " + .path')"
 api GET "$P/teapot" >/dev/null
 is "codes and bodies go through" "418 short and stout" "$(code) $(cat "$WORK/body")"
 has "headers, too" "x-end: 2" "$(tr 'A-Z' 'a-z' <"$WORK/headers")"
@@ -225,9 +221,39 @@ is "links of pages" "<a href=\"$P/x\">/x</a><a href=\"http://example.com/y\">y</
 api GET "$P/redirect" >/dev/null
 is "redirects are the client's" 302 "$(code)"
 has "and lead back" "location: $P/elsewhere?a=b" "$(tr -d '\r' <"$WORK/headers" | sed 's/^Location/location/')"
-api GET "$P" >/dev/null
-is "a page without a slash" 301 "$(code)"
-has "gets one" "location: $P/" "$(tr -d '\r' <"$WORK/headers" | sed 's/^Location/location/')"
+
+# Every method, to each thing that has a proxy, with a path and without.
+"$KUBECTL" apply -f - >/dev/null <<SVC
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: "", port: $POD_PORT, protocol: TCP}]
+endpoints: [{addresses: [10.123.9.1], conditions: {ready: true}, targetRef: {kind: Pod, name: app, namespace: default}}]
+SVC
+head_of() { curl -sI --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' "https://127.0.0.1:$API_PORT$1" | tr -d '\r'; }
+for to in "$P pod" "/api/v1/nodes/good/proxy kubelet" "/api/v1/namespaces/default/services/web/proxy pod"; do
+    read -r path server <<<"$to"
+    for m in POST PUT PATCH DELETE OPTIONS; do
+        is "$m $path/echo" "$m /echo 4" "$(api $m "$path/echo" -H 'Content-Type: text/plain' -d body)"
+        is "$m $path" "$m / 4" "$(api $m "$path" -H 'Content-Type: text/plain' -d body)"
+    done
+    is "GET $path/echo" "GET /echo 0" "$(api GET "$path/echo")"
+    has "HEAD $path/echo" " 200" "$(head_of "$path/echo" | head -n 1)"
+    is "HEAD $path/echo at the other end" "HEAD /echo" "$(seen "$server" '.method + " " + .path')"
+    # A page without a slash gets one.
+    api GET "$path" >/dev/null
+    is "GET $path" 301 "$(code)"
+    has "GET $path: where" "location: $path/" "$(tr -d '\r' <"$WORK/headers" | tr L l)"
+    head_of "$path" >"$WORK/head"
+    has "HEAD $path" " 301" "$(head -n 1 "$WORK/head")"
+    has "HEAD $path: where" "location: $path/" "$(tr L l <"$WORK/head")"
+done
 api GET "$P/hang" >/dev/null
 is "no answer" "503 error trying to reach service: EOF" "$(code) $(field .message)"
 out=$(upgrade GET "$P/ws" "${WS[@]}")
