@@ -130,6 +130,8 @@ void kc_audit_buffer_free(struct kc_audit_buffer *b)
         b->ending = true;
         pthread_cond_signal(&b->changed);
         pthread_mutex_unlock(&b->lock);
+        if (b->sink->hurry)
+                b->sink->hurry(b->sink);
         kc_pool_free(b->pool);
         pthread_cond_destroy(&b->changed);
         pthread_mutex_destroy(&b->lock);

@@ -22,12 +22,21 @@ struct kc_rotated_file {
         int64_t size;
 };
 
+static void close_file(struct kc_rotated_file *f)
+{
+        kc_closep(&f->fd);
+        f->fd = -1;
+}
+
 static int open_file(struct kc_rotated_file *f, struct kc_error *err)
 {
         struct stat st;
-        f->fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-        if (f->fd < 0 || fstat(f->fd, &st) < 0)
-                return kc_error_set(err, errno, "open %s: %s", f->path, strerror(errno));
+        f->fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, FILE_MODE);
+        if (f->fd < 0 || fstat(f->fd, &st) < 0) {
+                int r = kc_error_set(err, errno, "open %s: %s", f->path, strerror(errno));
+                close_file(f);
+                return r;
+        }
         f->size = st.st_size;
         return 0;
 }
@@ -139,14 +148,24 @@ static int rotate(struct kc_rotated_file *f, struct kc_error *err)
         KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s-%s%s", f->stem, stamp, f->extension);
         KC_CLEANUP(kc_freep) char *to = kc_path_join(f->dir, name);
         KC_CLEANUP(kc_error_done) struct kc_error ignored = KC_ERROR_INIT;
-        kc_closep(&f->fd);
-        f->fd = -1;
+        close_file(f);
         if (rename(f->path, to) < 0)
                 kc_log_warn("Cannot rotate the audit log, writing on", "path", f->path, "err", strerror(errno));
         else if (f->rotation.compress && compress_file(to, &ignored) < 0)
                 kc_log_warn("Cannot compress an audit log, ignoring", "err", kc_error_message(&ignored));
         remove_old(f);
         return open_file(f, err);
+}
+
+/* Takes back the part of a line that fitted in, unless others write there, too. The next line looks for the file again:
+ * to free a full disk, somebody may have removed it. */
+static void give_up_line(struct kc_rotated_file *f, size_t part)
+{
+        struct stat st;
+        if (part && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == f->size &&
+            ftruncate(f->fd, st.st_size - (off_t)part) < 0)
+                kc_log_warn("Cannot take back a part of a line, ignoring", "path", f->path, "err", strerror(errno));
+        close_file(f);
 }
 
 int kc_rotated_file_write(struct kc_rotated_file *f, const void *data, size_t len, struct kc_error *err)
@@ -162,8 +181,11 @@ int kc_rotated_file_write(struct kc_rotated_file *f, const void *data, size_t le
                 ssize_t n = write(f->fd, (const char *)data + done, len - done);
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0)
-                        return kc_error_set(err, errno, "write %s: %s", f->path, strerror(errno));
+                if (n < 0) {
+                        r = kc_error_set(err, errno, "write %s: %s", f->path, strerror(errno));
+                        give_up_line(f, done);
+                        return r;
+                }
                 done += (size_t)n;
                 f->size += n;
         }

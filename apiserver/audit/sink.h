@@ -8,6 +8,9 @@ struct kc_audit_sink {
         const char *name; /* "log", "webhook": the label of metrics */
         /* Any thread, one at a time. */
         int (*write)(struct kc_audit_sink *s, struct kc_bytes *const *events, size_t n, struct kc_error *err);
+        /* The process ends: all writes together, the current one too, have a few seconds from now. Any thread, once.
+         * May be NULL: a write does not wait for anybody. */
+        void (*hurry)(struct kc_audit_sink *s);
         void (*free)(struct kc_audit_sink *s);
 };
 
@@ -38,7 +41,7 @@ int kc_audit_buffer_new(struct kc_audit_sink *take_sink, const struct kc_audit_b
     struct kc_error *err);
 /* False: full, the event was dropped. Any thread. */
 bool kc_audit_buffer_add(struct kc_audit_buffer *b, struct kc_bytes *event);
-/* Writes what is in it, then frees it and the sink. */
+/* Writes what is in it, as far as the sink can in a hurry, then frees it and the sink. */
 void kc_audit_buffer_free(struct kc_audit_buffer *b);
 
 /* --- audit.c: a write failed, n events are lost. */

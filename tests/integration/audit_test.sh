@@ -133,6 +133,21 @@ for i in 1 2 3; do
 done
 is "old files" 2 "$(backups)"
 
+# --- a webhook that takes events and never answers, at the end; a log that is a link
+HUNG_PORT=$(free_port)
+perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => shift, Listen => 50) or die; sleep' \
+    "$HUNG_PORT" &
+PIDS+=($!)
+sed "s/:$HOOK_PORT/:$HUNG_PORT/" "$WORK/webhook.kubeconfig" >"$WORK/hung.kubeconfig"
+touch "$WORK/real.log"
+ln -s "$WORK/real.log" "$WORK/link.log"
+start_apiserver --audit-policy-file="$WORK/policy.yaml" --audit-log-path="$WORK/link.log" \
+    --audit-webhook-config-file="$WORK/hung.kubeconfig" --audit-webhook-batch-max-wait=100ms
+wait_ready
+api GET /version >/dev/null
+eventually 10 grep -q '"/version"' "$WORK/real.log" || fail "nothing behind the link"
+stop_apiserver # which does not take longer than 20 s
+
 # --- policies that are none
 refused() { # refused <what> <message>: the policy on standard input
     cat >"$WORK/bad.yaml"
