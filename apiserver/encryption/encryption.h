@@ -17,7 +17,7 @@ int kc_encryption_new(
 int kc_encryption_check(struct kc_transforms *t, struct kc_error *err);
 
 /* Follows the file: when its content changes, the store's transforms do. A content that cannot be used is logged, and
- * the former one stays. On the loop. */
+ * the former one stays; so it does until the KMS plugins of a new one are well. On the loop. */
 struct kc_encryption_reload;
 int kc_encryption_reload_new(struct kc_loop *loop, const char *path, const char *etcd_prefix, struct kc_store *store,
     struct kc_encryption_reload **ret, struct kc_error *err);

@@ -49,6 +49,8 @@ struct kms {
         Kms__EncryptResponse *encrypted; /* of current; NULL: none yet */
         char *key_id;                    /* as the plugin's status says; NULL: not asked yet */
         kc_mono asked;
+        bool checking, checked; /* a check is under way; one has ended */
+        struct kc_error ill;    /* what the last check found */
 };
 
 /* --- the plugin */
@@ -60,7 +62,7 @@ static int call(struct kms *k, const char *method, const ProtobufCMessage *req, 
         return r < 0 ? kc_error_wrap(err, "KMS plugin %s", k->name) : 0;
 }
 
-static int ask_status(struct kms *k, struct kc_error *err)
+static int ask_status(struct kms *k, char **ret_key_id, struct kc_error *err)
 {
         Kms__StatusRequest req = KMS__STATUS_REQUEST__INIT;
         ProtobufCMessage *m = NULL;
@@ -75,9 +77,18 @@ static int ask_status(struct kms *k, struct kc_error *err)
         else if (s->key_id[0] == '\0' || strlen(s->key_id) > MAX_KEY_ID)
                 r = kc_error_set(err, EPROTO, "KMS plugin %s: bad length of its key_id", k->name);
         else
-                kc_str_set(&k->key_id, s->key_id);
+                *ret_key_id = kc_strdup(s->key_id);
         protobuf_c_message_free_unpacked(m, NULL);
         return r;
+}
+
+/* Locked. NULL: it stays what it was. */
+static void take_key_id(struct kms *k, char *take_key_id)
+{
+        if (!take_key_id)
+                return;
+        kc_free(k->key_id);
+        k->key_id = take_key_id;
 }
 
 /* Locked. A plugin that is away does not matter while there is a seed. */
@@ -87,7 +98,9 @@ static int refresh_status(struct kms *k, struct kc_error *err)
         if (k->key_id && now - k->asked < STATUS_PERIOD_S * KC_SEC)
                 return 0;
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        int r = ask_status(k, &why);
+        char *key_id = NULL;
+        int r = ask_status(k, &key_id, &why);
+        take_key_id(k, key_id);
         k->asked = now;
         if (r < 0 && !k->encrypted) {
                 kc_error_move(err, &why);
@@ -300,13 +313,34 @@ static int kms_decrypt(struct kc_encryption_provider *p, const char *key, const 
         return r;
 }
 
+/* The plugin is asked without the lock, which is for those who encrypt, and once for all who want to know meanwhile. */
 int kc_encryption_kms_check(struct kc_encryption_provider *p, struct kc_error *err)
 {
         struct kms *k = (struct kms *)p;
+        struct kc_error ill = KC_ERROR_INIT;
+        char *key_id = NULL;
         pthread_mutex_lock(&k->lock);
-        int r = ask_status(k, err);
-        k->asked = kc_clock_mono(NULL);
+        bool as_known = k->checking && k->checked;
+        if (as_known)
+                kc_error_copy(&ill, &k->ill);
+        else
+                k->checking = true;
         pthread_mutex_unlock(&k->lock);
+        if (!as_known) {
+                (void)ask_status(k, &key_id, &ill); /* ill says it */
+                pthread_mutex_lock(&k->lock);
+                take_key_id(k, key_id);
+                k->asked = kc_clock_mono(NULL);
+                k->checking = false;
+                k->checked = true;
+                kc_error_done(&k->ill);
+                kc_error_copy(&k->ill, &ill);
+                pthread_mutex_unlock(&k->lock);
+        }
+        int r = -ill.errnum;
+        if (r < 0 && err)
+                kc_error_move(err, &ill);
+        kc_error_done(&ill);
         return r;
 }
 
@@ -338,6 +372,7 @@ static void kms_free(struct kc_encryption_provider *p)
         if (k->encrypted)
                 kms__encrypt_response__free_unpacked(k->encrypted, NULL);
         pthread_mutex_destroy(&k->lock);
+        kc_error_done(&k->ill);
         kc_free(k->key_id);
         kc_free(k->name);
         kc_free(p->prefix);

@@ -178,7 +178,7 @@ static void handle_index(struct api_req *q)
         api_reply_json(q, 200, o);
 }
 
-/* --- health: looks at etcd first, which takes a round trip */
+/* --- health: looks at etcd and the KMS plugins first, which takes round trips */
 
 static void health_answer(void *arg)
 {
@@ -189,12 +189,22 @@ static void health_answer(void *arg)
         kc_http_req_unref(http);
 }
 
+static void look_at_kms(struct kc_apiserver *s)
+{
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        int r = kc_store_with_transforms(s->store, kc_encryption_check, &err);
+        if (r < 0 && atomic_load(&s->health_kms_errnum) == 0)
+                kc_log_error(&err, "A KMS plugin is not well");
+        atomic_store(&s->health_kms_errnum, -r);
+}
+
 static void health_job(struct api_req *q)
 {
         struct kc_store_status status;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         int r = kc_store_status(q->server->store, HEALTH_TIMEOUT_MS, &status, &err);
         atomic_store(&q->server->health_store_errnum, -r);
+        look_at_kms(q->server);
         (void)kc_http_req_ref(q->http); /* health_answer gives it back */
         kc_loop_post(kc_http_req_loop(q->http), health_answer, q);
 }

@@ -61,7 +61,8 @@ static int check_flow(void *arg, struct kc_error *err)
 static int check_kms(void *arg, struct kc_error *err)
 {
         struct kc_apiserver *s = arg;
-        return kc_store_with_transforms(s->store, kc_encryption_check, err);
+        int errnum = atomic_load(&s->health_kms_errnum);
+        return errnum ? kc_error_set(err, errnum, "a KMS plugin is not well") : 0;
 }
 
 static void add_checks(struct kc_apiserver *s)

@@ -74,6 +74,7 @@ struct kc_apiserver {
         atomic_bool cache_stopped;
         atomic_int inflight_readonly, inflight_mutating;
         atomic_int health_store_errnum; /* of the last look at etcd; 0: well */
+        atomic_int health_kms_errnum;   /* of the last look at the KMS plugins; 0: well */
         atomic_bool stopping;
 };
 

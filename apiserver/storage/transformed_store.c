@@ -1,18 +1,50 @@
 /* The store in front of another one. Any thread; watches on the inner store's loop. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/store_internal.h"
 #include "storage/transform.h"
 
+/* Users may wait for a plugin: others must not have to wait for them to take new ones in use. */
+struct used_transforms {
+        atomic_int refs;
+        struct kc_transforms *t;
+};
+
 struct transformed_store {
         struct kc_store store;
         struct kc_store *inner;
-        pthread_rwlock_t lock;
-        struct kc_transforms *t; /* guarded by lock, which users hold for reading */
+        pthread_mutex_t lock;
+        struct used_transforms *used; /* guarded by lock; users have references */
 };
+
+static struct used_transforms *used_new(struct kc_transforms *take_t)
+{
+        struct used_transforms *u = KC_NEW(struct used_transforms);
+        atomic_init(&u->refs, 1);
+        u->t = take_t;
+        return u;
+}
+
+static void used_unref(struct used_transforms *u)
+{
+        if (atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        kc_transforms_free(u->t);
+        kc_free(u);
+}
+
+static struct used_transforms *use(struct transformed_store *s)
+{
+        pthread_mutex_lock(&s->lock);
+        struct used_transforms *u = s->used;
+        atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
+        pthread_mutex_unlock(&s->lock);
+        return u;
+}
 
 static struct transformed_store *of(struct kc_store *s)
 {
@@ -27,9 +59,9 @@ static int decode(
         bool stale = false;
         if (!*value)
                 return 0;
-        pthread_rwlock_rdlock(&s->lock);
-        int r = s->t->ops->from_storage(s->t, key, kc_bytes_data(*value), kc_bytes_len(*value), &plain, &stale, err);
-        pthread_rwlock_unlock(&s->lock);
+        struct used_transforms *u = use(s);
+        int r = u->t->ops->from_storage(u->t, key, kc_bytes_data(*value), kc_bytes_len(*value), &plain, &stale, err);
+        used_unref(u);
         if (r < 0) {
                 KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
                 kc_error_move(&why, err);
@@ -79,9 +111,9 @@ static int op_write(struct kc_store *store, const struct store_write *w, int64_t
         KC_CLEANUP(kc_bytes_unrefp) struct kc_bytes *stored = NULL;
         struct store_write out = *w;
         if (w->value) {
-                pthread_rwlock_rdlock(&s->lock);
-                int r = s->t->ops->to_storage(s->t, w->key, w->value, w->len, &stored, err);
-                pthread_rwlock_unlock(&s->lock);
+                struct used_transforms *u = use(s);
+                int r = u->t->ops->to_storage(u->t, w->key, w->value, w->len, &stored, err);
+                used_unref(u);
                 if (r < 0) {
                         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
                         kc_error_move(&why, err);
@@ -157,9 +189,9 @@ static void decode_in_place(
         bool stale;
         if (!*value)
                 return;
-        pthread_rwlock_rdlock(&s->lock);
-        int r = s->t->ops->from_storage(s->t, key, *value, *len, keep, &stale, &err);
-        pthread_rwlock_unlock(&s->lock);
+        struct used_transforms *u = use(s);
+        int r = u->t->ops->from_storage(u->t, key, *value, *len, keep, &stale, &err);
+        used_unref(u);
         if (r < 0)
                 kc_log_error(&err, "Cannot transform a stored value", "key", key);
         if (*keep) {
@@ -225,8 +257,8 @@ static void op_free(struct kc_store *store)
 {
         struct transformed_store *s = of(store);
         kc_store_free(s->inner);
-        kc_transforms_free(s->t);
-        pthread_rwlock_destroy(&s->lock);
+        used_unref(s->used);
+        pthread_mutex_destroy(&s->lock);
         kc_free(s);
 }
 
@@ -247,19 +279,20 @@ struct kc_store *kc_store_transformed_new(struct kc_store *take_inner, struct kc
         s->store.ops = &ops;
         s->store.loop = take_inner->loop;
         s->inner = take_inner;
-        s->t = take_t;
-        pthread_rwlock_init(&s->lock, NULL);
+        s->used = used_new(take_t);
+        pthread_mutex_init(&s->lock, NULL);
         return &s->store;
 }
 
 void kc_store_set_transforms(struct kc_store *store, struct kc_transforms *take_t)
 {
         struct transformed_store *s = of(store);
-        pthread_rwlock_wrlock(&s->lock);
-        struct kc_transforms *old = s->t;
-        s->t = take_t;
-        pthread_rwlock_unlock(&s->lock);
-        kc_transforms_free(old);
+        struct used_transforms *u = used_new(take_t);
+        pthread_mutex_lock(&s->lock);
+        struct used_transforms *old = s->used;
+        s->used = u;
+        pthread_mutex_unlock(&s->lock);
+        used_unref(old);
 }
 
 int kc_store_with_transforms(
@@ -268,9 +301,9 @@ int kc_store_with_transforms(
         if (store->ops != &ops)
                 return 0;
         struct transformed_store *s = of(store);
-        pthread_rwlock_rdlock(&s->lock);
-        int r = fn(s->t, err);
-        pthread_rwlock_unlock(&s->lock);
+        struct used_transforms *u = use(s);
+        int r = fn(u->t, err);
+        used_unref(u);
         return r;
 }
 

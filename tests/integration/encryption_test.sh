@@ -57,6 +57,12 @@ eventually 10 grep -q 'Cannot reload the encryption configuration' "$WORK/apiser
 is "secrets in the log" 0 "$(grep -c aHVudGVyMg "$WORK/apiserver.log")"
 is "the former configuration stays" hunter2 "$(kubectl get secret old -o jsonpath='{.data.password}' | base64 -d)"
 
+# Neither does one whose KMS plugin is not there.
+config "{resources: [secrets], providers: [{kms: {apiVersion: v2, name: k, endpoint: 'unix://$WORK/none', timeout: 1s}}]}"
+eventually 10 grep -q 'keeping the former one.*KMS plugin k' "$WORK/apiserver.log" || fail "a plugin that is away is taken"
+kubectl create secret generic still --from-literal=password=hunter2 >/dev/null || fail "the former configuration does not write"
+is "reloads of what cannot be used" 2 "$(grep -c 'Reloaded the encryption configuration' "$WORK/apiserver.log")"
+
 # Watches see through it, too.
 kubectl get secrets -w -o jsonpath='{.metadata.name}={.data.password}{"\n"}' >"$WORK/watched" 2>&1 &
 PIDS+=($!)
@@ -78,4 +84,25 @@ says() { grep -q 'unable to transform key' "$WORK/apiserver.log"; }
 eventually 20 says || fail "a lost key is not told"
 [ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' \
     "https://127.0.0.1:$API_PORT/readyz")" != 200 ] || fail "ready without its secrets"
+stop_apiserver
+
+# A KMS plugin that hangs: who asks for the health has to wait for it, others do not.
+perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Local => shift, Listen => 50) or die; sleep' "$WORK/hung" &
+PIDS+=($!)
+eventually 10 test -S "$WORK/hung"
+config "{resources: [secrets], providers: [{identity: {}}, {kms: {apiVersion: v2, name: k, endpoint: 'unix://$WORK/hung', timeout: 5s}}]}"
+start_apiserver --encryption-provider-config="$WORK/enc.yaml"
+up() { api GET /version >/dev/null && [ "$(code)" = 200 ]; }
+eventually 20 up || fail "the apiserver does not serve"
+health() { curl -s -o /dev/null -w '%{http_code}' --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' "https://127.0.0.1:$API_PORT/healthz"; }
+CHECKS=()
+for i in 1 2 3 4 5 6 7 8; do
+    health >"$WORK/health.$i" &
+    CHECKS+=($!)
+done
+api GET /api/v1/namespaces/default >/dev/null
+is "a request meanwhile" 200 "$(code)"
+kill -0 "${CHECKS[@]}" || fail "the request waited for the plugin"
+wait "${CHECKS[@]}"
+is "health of a plugin that hangs" 500 "$(cat "$WORK/health.1")"
 stop_apiserver
