@@ -19,10 +19,7 @@ char *api_req_param(const struct api_req *q, const char *name)
 
 bool api_req_param_bool(const struct api_req *q, const char *name, bool def)
 {
-        KC_CLEANUP(kc_freep) char *v = api_req_param(q, name);
-        if (kc_str_empty(v))
-                return def;
-        return strcmp(v, "false") != 0 && strcmp(v, "0") != 0;
+        return kc_query_bool(kc_http_req_query(q->http), name, def);
 }
 
 /* --- headers */

@@ -90,8 +90,7 @@ void api_req_run_aside(struct api_req *q, void (*fn)(struct api_req *q));
 
 /* Decoded query parameter; NULL when absent. Heap. */
 char *api_req_param(const struct api_req *q, const char *name);
-/* As Go's conversion of query parameters to bool: absent or "" is def, "false" and "0" are false, anything else true.
- */
+/* kc_query_bool of the request's query. */
 bool api_req_param_bool(const struct api_req *q, const char *name, bool def);
 
 /* --- Answers; any thread. */

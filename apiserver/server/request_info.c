@@ -46,11 +46,6 @@ static const char *method_verb(const char *method)
         return "";
 }
 
-static bool truthy(const char *v)
-{
-        return v && strcmp(v, "false") != 0 && strcmp(v, "0") != 0;
-}
-
 /* A get without a name is a list or a watch; a delete without one is of the collection. */
 static void refine_verb(const char *query, struct req_info *ret)
 {
@@ -60,9 +55,8 @@ static void refine_verb(const char *query, struct req_info *ret)
                 ret->verb = "deletecollection";
         if (strcmp(ret->verb, "get") != 0 && strcmp(ret->verb, "watch") != 0)
                 return;
-        KC_CLEANUP(kc_freep) char *watch = kc_query_get(query, "watch");
         if (strcmp(ret->verb, "get") == 0)
-                ret->verb = truthy(watch) ? "watch" : "list";
+                ret->verb = kc_query_bool(query, "watch", false) ? "watch" : "list";
         /* A list of one object is authorized by its name. */
         KC_CLEANUP(kc_freep) char *text = kc_query_get(query, "fieldSelector");
         KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *selector = NULL;

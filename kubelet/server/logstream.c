@@ -219,18 +219,6 @@ static int invalid(struct kc_error *err)
         return kc_error_set_api(err, 422, KC_REASON_INVALID, "{\"message\": \"Invalid request.\"}");
 }
 
-static int get_bool(const char *query, const char *name, bool *ret, struct kc_error *err)
-{
-        KC_CLEANUP(kc_freep) char *s = kc_query_get(query, name);
-        if (!s)
-                return 0;
-        if (!*s) {
-                *ret = true;
-                return 0;
-        }
-        return kc_str_to_bool(s, ret) < 0 ? bad(err) : 0;
-}
-
 static int get_int(const char *query, const char *name, int64_t min, int64_t *ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *s = kc_query_get(query, name);
@@ -251,14 +239,12 @@ static int parse_query(const char *q, struct query *ret, struct kc_error *err)
 {
         int64_t since_seconds = -1;
         KC_CLEANUP(kc_freep) char *since = kc_query_get(q, "sinceTime");
-        ret->o = (struct kc_log_opts){.tail_lines = -1, .limit_bytes = -1};
-        int r = get_bool(q, "follow", &ret->o.follow, err);
-        if (r == 0)
-                r = get_bool(q, "previous", &ret->previous, err);
-        if (r == 0)
-                r = get_bool(q, "timestamps", &ret->o.timestamps, err);
-        if (r == 0)
-                r = get_int(q, "tailLines", 0, &ret->o.tail_lines, err);
+        ret->o = (struct kc_log_opts){.follow = kc_query_bool(q, "follow", false),
+            .timestamps = kc_query_bool(q, "timestamps", false),
+            .tail_lines = -1,
+            .limit_bytes = -1};
+        ret->previous = kc_query_bool(q, "previous", false);
+        int r = get_int(q, "tailLines", 0, &ret->o.tail_lines, err);
         if (r == 0)
                 r = get_int(q, "limitBytes", 1, &ret->o.limit_bytes, err);
         if (r == 0)

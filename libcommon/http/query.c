@@ -44,6 +44,12 @@ char *kc_query_get(const char *query, const char *name)
         return NULL;
 }
 
+bool kc_query_bool(const char *query, const char *name, bool def)
+{
+        KC_CLEANUP(kc_freep) char *v = kc_query_get(query, name);
+        return v ? strcasecmp(v, "false") != 0 && strcmp(v, "0") != 0 : def;
+}
+
 char **kc_query_get_all(const char *query, const char *name)
 {
         char **all = NULL, *n, *v;

@@ -120,3 +120,6 @@ int kc_http_upgrade(struct kc_http_req *r, char *const *headers, const struct kc
 /* --- Query strings. Decoded value of the first / all parameters of that name (strv); NULL: absent. The caller's. */
 char *kc_query_get(const char *query, const char *name);
 char **kc_query_get_all(const char *query, const char *name);
+/* As Kubernetes reads a boolean parameter: absent it is def, "false" (in any case) and "0" are false, anything else -
+ * even nothing - is true. */
+bool kc_query_bool(const char *query, const char *name, bool def);

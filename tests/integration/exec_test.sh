@@ -1,8 +1,14 @@
 #!/bin/bash
 # exec, attach, port-forward, cp, logs and proxy with a real containerd and every kubectl that is installed: by SPDY/3.1 (to 1.30)
 # and by WebSocket (from 1.31 on).
+. "$(dirname "$0")/clients/clients.sh"
 if [ -z "${EXEC_TEST_NS-}" ]; then
-    EXEC_TEST_NS=1 exec unshare --net bash "$0" "$@"
+    # What is installed is installed from here, as there is no way out of the namespace.
+    export EXEC_TEST_NS=1 NPM_DIR
+    NPM_DIR=$(mktemp -d "${TMPDIR:-/tmp}/kubec-npm.XXXXXX")
+    trap 'rm -rf "$NPM_DIR"' EXIT
+    install_node_client && unshare --net bash "$0" "$@"
+    exit
 fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/node.sh"
@@ -180,6 +186,11 @@ done
 has "ports by WebSocket" "hello-web" "$(websocket v4.channel.k8s.io '/api/v1/namespaces/default/pods/web/portforward?ports=8080' "0GET / HTTP/1.0
 
 ")"
+
+for c in $(clients); do
+    echo "--- the client of $c"
+    client "$c" exec "$KUBECONFIG" web || fail "exec by the client of $c"
+done
 
 echo "--- a new pod with a terminal"
 has "run -it --rm" "hi-2" "$(in_terminal 80x24 timeout 60 "$KUBECTL" run once -it --rm --restart=Never --image=docker.io/library/busybox:1.35 \

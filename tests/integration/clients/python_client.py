@@ -186,13 +186,13 @@ def inform(core):
             if version is None:
                 listed = core.list_namespaced_config_map(NS, **query)
                 now = {o.metadata.name: o.metadata.resource_version for o in listed.items}
+                learn("list", len(now))
                 for name in sorted(set(known) - set(now)):
                     learn("delete", name)
                 for name in sorted(now):
                     if known.get(name) != now[name]:
                         learn("update" if name in known else "add", name)
                 known, version = now, listed.metadata.resource_version
-                learn("list", len(now))
             for event in watch.Watch().stream(core.list_namespaced_config_map, NS, resource_version=version, timeout_seconds=300, **query):
                 o = event["object"].metadata
                 version = o.resource_version

@@ -45,6 +45,8 @@ static void resources(void **state)
             {"GET", "/api/v1/pods/", "", true, "list", "", "v1", "", "pods", "", ""},
             {"GET", "/api/v1/pods", "watch=true", true, "watch", "", "v1", "", "pods", "", ""},
             {"GET", "/api/v1/pods", "watch=false", true, "list", "", "v1", "", "pods", "", ""},
+            {"GET", "/api/v1/pods", "watch=False", true, "list", "", "v1", "", "pods", "", ""},
+            {"GET", "/api/v1/pods", "watch", true, "watch", "", "v1", "", "pods", "", ""},
             {"GET", "/api/v1/namespaces/other/pods/foo/log", "", true, "get", "", "v1", "other", "pods", "log", "foo"},
             {"PUT", "/api/v1/namespaces/other/finalize", "", true, "update", "", "v1", "other", "namespaces",
                 "finalize", "other"},

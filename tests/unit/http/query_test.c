@@ -51,8 +51,22 @@ static void test_get_all(void **state)
         assert_null(kc_query_get_all("x=1", "command"));
 }
 
+static void test_bool(void **state)
+{
+        (void)state;
+        assert_true(kc_query_bool("b=1", "a", true));
+        assert_false(kc_query_bool("b=1", "a", false));
+        assert_true(kc_query_bool("a", "a", false));
+        assert_true(kc_query_bool("a=true", "a", false));
+        assert_true(kc_query_bool("a=no", "a", false));
+        assert_false(kc_query_bool("a=0", "a", true));
+        assert_false(kc_query_bool("a=false", "a", true));
+        assert_false(kc_query_bool("a=False&a=true", "a", true)); /* as Python writes it */
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_get), cmocka_unit_test(test_get_all)};
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_get), cmocka_unit_test(test_get_all), cmocka_unit_test(test_bool)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
