@@ -4,6 +4,7 @@
 
 #include "api/object.h"
 #include "api/patch.h"
+#include "api/validation.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/objects.h"
@@ -54,13 +55,26 @@ static void change_done(struct change *ch)
         kc_strv_free(ch->removed);
 }
 
+static int check_labels(const struct change *ch, struct kc_error *err)
+{
+        for (char **s = ch->set; s && *s; s++) {
+                const char *value = strchr(*s, '=') + 1;
+                if (strchr(value, '='))
+                        return kc_error_set(err, EINVAL, "invalid label spec: %s", *s);
+                const char *why = kc_validate_label_value(value);
+                if (why)
+                        return kc_error_set(err, EINVAL, "invalid label value: \"%s\": %s", *s, why);
+        }
+        return 0;
+}
+
 /* Resources first, then pairs: "a=b", "a-". */
 static int split_args(struct change *ch, char *const *args, struct kc_error *err)
 {
         bool pairs = false;
         for (; *args; args++) {
                 size_t len = strlen(*args);
-                bool removes = len > 0 && (*args)[len - 1] == '-', sets = strchr(*args, '=') != NULL;
+                bool removes = len > 1 && (*args)[len - 1] == '-', sets = strchr(*args, '=') && **args != '=';
                 if (!sets && !removes) {
                         if (pairs)
                                 return kc_error_set(err, EINVAL,
@@ -80,11 +94,14 @@ static int split_args(struct change *ch, char *const *args, struct kc_error *err
                                 return kc_error_set(err, EINVAL,
                                     "can not both modify and remove %s %s in the same command",
                                     ch->kind == &label ? "a" : "an", ch->kind->what);
-        if (!pairs && !opt.list)
-                return kc_error_set(err, EINVAL, "at least one %s update is required", ch->kind->what);
+        int r = ch->kind == &label ? check_labels(ch, err) : 0;
+        if (r < 0)
+                return r;
         if (!ch->resources && !opt.files)
                 return kc_error_set(
                     err, EINVAL, "one or more resources must be specified as <resource> <name> or <resource>/<name>");
+        if (!pairs && !opt.list)
+                return kc_error_set(err, EINVAL, "at least one %s update is required", ch->kind->what);
         return 0;
 }
 

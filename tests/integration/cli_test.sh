@@ -209,6 +209,10 @@ label cm OBJ a=b cm/other
 label cm OBJ a=b a-
 label cm OBJ
 label a=b
+label cm OBJ =v
+label cm OBJ x=y=z
+label cm OBJ x=@@
+label
 label cm OBJ client=1 --dry-run=client
 label cm OBJ server=1 --dry-run=server -o name
 label cm none a=b
