@@ -262,12 +262,10 @@ static void write_failed(struct kc_conn *c, struct kc_error *err)
         kc_outq_done(&c->out);
         c->paused = false;
         read_in(c);
-        if (c->state == CONN_OPEN && c->more_input)
-                return;
-        if (c->state == CONN_DEAD)
-                kc_error_done(err);
-        else
+        if (c->state == CONN_OPEN && !c->more_input)
                 end(c, err);
+        else /* it has ended by itself, or there is still more to read */
+                kc_error_done(err);
 }
 
 static void flush(struct kc_conn *c)

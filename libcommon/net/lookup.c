@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "event/worker.h"
 
-enum { THREADS = 4, MAX_WAITING = 64 };
+enum { THREADS = 4, MAX_WAITING = 4096 };
 
 struct net_lookup {
         pthread_mutex_t lock; /* innermost but for the loop's queue */
