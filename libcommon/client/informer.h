@@ -45,7 +45,7 @@ struct kc_informer_handler {
 };
 /* A handler added late gets the present objects as adds. Handlers live as long as the informer. */
 void kc_informer_add_handler(struct kc_informer *i, const struct kc_informer_handler *h, void *arg);
-/* fn pushes the object's index values (kc_strv_push). Before start. */
+/* fn pushes the object's index values (kc_strv_push). At any time: what is there is indexed. */
 void kc_informer_add_index(
     struct kc_informer *i, const char *index, void (*fn)(const struct kc_object *obj, char ***values));
 

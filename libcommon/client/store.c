@@ -111,16 +111,6 @@ void kc_store_free(struct kc_store *s)
         kc_free(s);
 }
 
-void kc_store_add_index(struct kc_store *s, const char *name, kc_index_fn fn)
-{
-        /* An informer that several users share is asked for the same index by each of them. */
-        for (size_t i = 0; i < s->n_indexes; i++)
-                if (strcmp(s->indexes[i].name, name) == 0)
-                        return;
-        s->indexes = kc_reallocarray(s->indexes, s->n_indexes + 1, sizeof(*s->indexes));
-        s->indexes[s->n_indexes++] = (struct index){.name = kc_strdup(name), .fn = fn, .values = kc_map_new(vec_free)};
-}
-
 /* --- indexes, under the write lock */
 
 static void index_add(struct index *x, const char *value, const char *key, struct kc_object *o)
@@ -146,6 +136,33 @@ static void index_remove(struct index *x, const char *value, const char *key)
         vec_remove(a, pos);
         if (a->n == 0)
                 (void)kc_map_remove(x->values, value);
+}
+
+static void index_object(struct index *x, const char *key, struct kc_object *o)
+{
+        KC_CLEANUP(kc_strv_freep) char **values = NULL;
+        x->fn(o, &values);
+        for (char **v = values; v && *v; v++)
+                index_add(x, *v, key, o);
+}
+
+void kc_store_add_index(struct kc_store *s, const char *name, kc_index_fn fn)
+{
+        pthread_rwlock_wrlock(&s->lock);
+        /* An informer that several users share is asked for the same index by each of them. */
+        bool there = false;
+        for (size_t i = 0; i < s->n_indexes; i++)
+                there = there || strcmp(s->indexes[i].name, name) == 0;
+        if (!there) {
+                s->indexes = kc_reallocarray(s->indexes, s->n_indexes + 1, sizeof(*s->indexes));
+                struct index *x = &s->indexes[s->n_indexes++];
+                *x = (struct index){.name = kc_strdup(name), .fn = fn, .values = kc_map_new(vec_free)};
+                for (size_t i = 0; i < s->objects.n; i++) {
+                        KC_CLEANUP(kc_freep) char *key = kc_meta_key(kc_object_json(s->objects.v[i]));
+                        index_object(x, key, s->objects.v[i]);
+                }
+        }
+        pthread_rwlock_unlock(&s->lock);
 }
 
 static void reindex(struct kc_store *s, const char *key, struct kc_object *old, struct kc_object *now)

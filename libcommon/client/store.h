@@ -15,7 +15,7 @@ struct kc_store;
 struct kc_store *kc_store_new(void);
 void kc_store_free(struct kc_store *s);
 KC_DEFINE_CLEANUP(struct kc_store *, kc_store_free)
-/* Before the first object. */
+/* At any time: what is there is indexed. */
 void kc_store_add_index(struct kc_store *s, const char *name, kc_index_fn fn);
 /* References obj; returns what it replaced (the caller's reference), or NULL. */
 struct kc_object *kc_store_set(struct kc_store *s, struct kc_object *obj);

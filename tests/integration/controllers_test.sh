@@ -5,11 +5,14 @@
 start_control_plane
 mkdir "$WORK/alive"
 
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
-    --leader-elect=false --allocate-node-cidrs=true --cluster-cidr=10.244.0.0/16 --root-ca-file="$WORK/ca.crt" \
-    --node-monitor-grace-period=8s --node-startup-grace-period=60s >"$WORK/kcm.log" 2>&1 &
-KCM_PID=$!
-PIDS+=("$KCM_PID")
+start_kcm() {
+    "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+        --leader-elect=false --allocate-node-cidrs=true --cluster-cidr=10.244.0.0/16 --root-ca-file="$WORK/ca.crt" \
+        --node-monitor-grace-period=8s --node-startup-grace-period=60s >>"$WORK/kcm.log" 2>&1 &
+    KCM_PID=$!
+    PIDS+=("$KCM_PID")
+}
+start_kcm
 "$KUBEC_BIN/kube-scheduler" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false >"$WORK/scheduler.log" 2>&1 &
 SCHEDULER_PID=$!
@@ -338,6 +341,10 @@ deployment web 2 | sed 's/app:1/app:4/' | kubectl apply -f - >/dev/null
 must "orphans are adopted" 10 owners_are 3
 rolled_out deployment/web
 is "nothing new" 3 "$(count rs app=web)"
+# A new controller manager finds dependents that it did not see coming.
+kill "$KCM_PID"
+wait_gone "$KCM_PID" 15 || fail "kube-controller-manager does not end"
+start_kcm
 kubectl delete deployment web >/dev/null
 must "a chain of owners" 15 count_is rs,pods app=web 0
 # Kinds that no other controller reads: what there is to watch comes from discovery.

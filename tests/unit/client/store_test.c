@@ -122,6 +122,10 @@ static void test_indexes_follow_the_objects(void **state)
         kc_store_by_index(s, "labels", "all", &objs);
         assert_string_equal(kc_json_str_at(kc_object_json(objs.v[0]), "spec.nodeName"), "n2");
         kc_objects_done(&objs);
+        /* One that comes late finds what is there. */
+        kc_store_add_index(s, "late", index_by_labels);
+        assert_indexed(s, "late", "all", "ns/b ns/c");
+        assert_indexed(s, "late", "web", "ns/c");
 }
 
 struct readers {
