@@ -4,7 +4,7 @@ python_client.py use <kubeconfig>         typed CRUD, patches and verbs; prints 
 python_client.py inform <kubeconfig>      an informer of ConfigMaps labelled informed=yes: a line for each thing that it learns
 python_client.py exec <kubeconfig> <pod>  exec by WebSocket
 """
-import json, sys
+import json, sys, time
 
 import urllib3
 from kubernetes import client, config, dynamic, watch
@@ -207,7 +207,7 @@ def inform(core):
             if e.status == 410:
                 version = None
         except urllib3.exceptions.HTTPError:
-            pass  # the server is away
+            time.sleep(0.1)  # the server is away: not all the time
 
 
 def execute(core, pod):
