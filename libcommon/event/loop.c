@@ -49,6 +49,7 @@ struct kc_loop {
 
         struct kc_list deferred; /* struct task */
         struct event *defer_event;
+        bool in_deferred;
         struct kc_list signals; /* struct handled_signal */
 
         bool has_thread; /* of its own, to be joined */
@@ -158,7 +159,14 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
 {
         (void)fd;
         (void)events;
-        run_deferred(arg);
+        struct kc_loop *l = arg;
+        static const struct timeval now = {0};
+        l->in_deferred = true;
+        run_deferred(l);
+        l->in_deferred = false;
+        /* libevent runs what is made active from here before it looks at timers and descriptors again. */
+        if (!kc_list_empty(&l->deferred) && event_add(l->defer_event, &now) < 0)
+                event_active(l->defer_event, EV_TIMEOUT, 1);
 }
 
 /* --- The loop's life */
@@ -363,7 +371,8 @@ void kc_loop_defer(struct kc_loop *l, kc_loop_fn fn, void *arg)
 {
         assert(kc_loop_in_thread(l));
         push_task(&l->deferred, fn, arg);
-        event_active(l->defer_event, EV_TIMEOUT, 1);
+        if (!l->in_deferred)
+                event_active(l->defer_event, EV_TIMEOUT, 1);
 }
 
 bool kc_loop_in_thread(const struct kc_loop *l)

@@ -101,6 +101,30 @@ static void defer_in_callback(void *arg)
         note(S("c"));
 }
 
+static void defer_again(void *arg)
+{
+        const bool *ended = arg;
+        if (!*ended)
+                kc_loop_defer(loop, defer_again, arg);
+}
+
+static void stop_on_timer(void *arg)
+{
+        *(bool *)arg = true;
+        kc_loop_stop(loop);
+}
+
+static void test_deferred_lets_timers_through(void **state)
+{
+        (void)state;
+        static bool ended; /* the loop ends after the test */
+        struct kc_timer *t = kc_timer_new(loop, stop_on_timer, &ended);
+        kc_timer_arm(t, 1000);
+        kc_loop_defer(loop, defer_again, &ended);
+        assert_int_equal(kc_loop_run(loop, NULL), 0);
+        kc_timer_free(t);
+}
+
 static void test_deferred_runs_after_the_callback(void **state)
 {
         (void)state;
@@ -366,6 +390,7 @@ int main(void)
             TEST(test_stop_before_run),
             TEST(test_free_runs_what_is_left),
             TEST(test_deferred_runs_after_the_callback),
+            TEST(test_deferred_lets_timers_through),
             TEST(test_threads_post),
             TEST(test_threads_call),
             TEST(test_start_of_a_stopped_loop),
