@@ -33,7 +33,7 @@ all_say() {
 map one
 map two
 for c in "${CLIENTS[@]}"; do
-    client "$c" inform "$KUBECONFIG" >"$WORK/$c.out" 2>"$WORK/$c.err" &
+    become_client "$c" inform "$KUBECONFIG" >"$WORK/$c.out" 2>"$WORK/$c.err" &
     PIDS+=($!)
 done
 eventually 20 all_say "add two" || fail "the informers list"

@@ -3,13 +3,17 @@
 
 CLIENTS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Debian's python3, whatever other one is in the PATH.
 client() {
+    (become_client "$@")
+}
+
+# The same in place of the shell that calls it: with "&", $! is the client. Debian's python3, whatever other one is in the PATH.
+become_client() {
     local name=$1
     shift
     case $name in
-    python) /usr/bin/python3 "$CLIENTS_DIR/python_client.py" "$@" ;;
-    node) (cd "$NPM_DIR" && exec node "$CLIENTS_DIR/node_client.mjs" "$@") ;;
+    python) exec /usr/bin/python3 "$CLIENTS_DIR/python_client.py" "$@" ;;
+    node) cd "$NPM_DIR" && exec node "$CLIENTS_DIR/node_client.mjs" "$@" ;;
     esac
 }
 
