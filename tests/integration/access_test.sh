@@ -68,15 +68,19 @@ has "nobody gives away what he has not" "attempting to grant RBAC permissions no
 )"
 
 # --- impersonation
-is "impersonation" "carol" "$(kubectl --as=carol auth whoami -o 'jsonpath={.status.userInfo.username}')"
+whoami() { # [kubectl options]
+    kubectl "$@" create -o json --validate=false -f - <<<'{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
+}
+is "impersonation" "carol" "$(whoami --as=carol | jq -r .status.userInfo.username)"
 has "impersonation of a group" "Username:carol Groups:developers,system:authenticated" \
-    "Username:$(kubectl --as=carol --as-group=developers auth whoami -o json |
+    "Username:$(whoami --as=carol --as-group=developers |
         jq -r '.status.userInfo|.username+" Groups:"+(.groups|join(","))')"
 has "impersonation needs a right" 'users "carol" is forbidden: User "alice" cannot impersonate resource "users"' "$(alice --as=carol get pods)"
 
 # --- service accounts
 kubectl create serviceaccount robot >/dev/null
-token=$(kubectl create token robot)
+token=$(kubectl create --raw /api/v1/namespaces/default/serviceaccounts/robot/token -f - \
+    <<<'{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}' | jq -r .status.token)
 is "a service account's token" "system:serviceaccount:default:robot" \
     "$(TOKEN=$token api POST /apis/authentication.k8s.io/v1/selfsubjectreviews -H 'Content-Type: application/json' \
         --data-binary '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' | jq -r .status.userInfo.username)"
@@ -92,8 +96,8 @@ start_kubelet
 kubectl create -f - >/dev/null <<NODE
 {"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}
 NODE
-kubectl patch node n1 --subresource=status --type=merge -p \
-    '{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$KUBELET_PORT"'}}}}' >/dev/null
+patch_status nodes n1 \
+    '{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$KUBELET_PORT"'}}}}'
 kubectl create -f - >/dev/null <<POD
 {"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"x"}]}}
 POD
@@ -101,8 +105,8 @@ eventually 5 openssl s_client -connect "127.0.0.1:$KUBELET_PORT" </dev/null
 is "logs" $'line 1\nline 2' "$(kubectl logs web --tail=2 2>&1)"
 is "logs that the kubelet refuses" \
     'Error from server (BadRequest): container "c" in pod "web" is waiting to start: ContainerCreating' "$(kubectl logs web 2>&1)"
-kubectl patch node n1 --subresource=status --type=merge -p \
-    '{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$(free_port)"'}}}}' >/dev/null
+patch_status nodes n1 \
+    '{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$(free_port)"'}}}}'
 has "logs without a kubelet" "Error from server" "$(kubectl logs web --tail=2 2>&1)"
 
 # --- a node may touch its own

@@ -90,7 +90,7 @@ same() {
     is "kubec $*: errors" "$(cat want.err)" "$(cat got.err)"
 }
 
-if command -v "$KUBECTL" >/dev/null; then
+if command -v "$KUBECTL" >/dev/null && needs_kubectl 32 "what kubec prints is compared with it"; then
     while read -r words; do
         # shellcheck disable=SC2086 # words of a command line; ~ is a space inside of one
         set -f && set -- $words && set +f

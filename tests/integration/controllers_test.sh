@@ -68,10 +68,9 @@ LEASE
     touch "$WORK/alive/$1"
     local now
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-    kubectl patch node "$1" --subresource=status -p '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},
+    patch_status nodes "$1" '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},
         "capacity":{"cpu":"4","memory":"8Gi","pods":"110"},"conditions":[{"type":"Ready","status":"True",
-        "reason":"KubeletReady","message":"test","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}' \
-        >/dev/null || fail "status of node $1"
+        "reason":"KubeletReady","message":"test","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}'
 }
 
 # --- questions
@@ -280,8 +279,8 @@ pod_with_port() { # <name> <port> <ready: True or False> <address>
 {"apiVersion":"v1","kind":"Pod","metadata":{"name":"$1","labels":{"app":"ep","kubelet":"hold"},"finalizers":["test/hold"]},
  "spec":{"nodeName":"n1","containers":[{"name":"c","image":"app:1","ports":[{"name":"http","containerPort":$2}]}]}}
 POD
-    kubectl patch pod "$1" --subresource=status -p '{"status":{"phase":"Running","podIP":"'"$4"'",
-        "podIPs":[{"ip":"'"$4"'"}],"conditions":[{"type":"Ready","status":"'"$3"'"}]}}' >/dev/null
+    patch_status pods "$1" '{"status":{"phase":"Running","podIP":"'"$4"'",
+        "podIPs":[{"ip":"'"$4"'"}],"conditions":[{"type":"Ready","status":"'"$3"'"}]}}'
 }
 kubectl create -f - >/dev/null <<SERVICE
 {"apiVersion":"v1","kind":"Service","metadata":{"name":"ep"},
@@ -400,8 +399,8 @@ must "TaintManagerEviction" 5 has_event short TaintManagerEviction "Marking for 
 kubectl get pod long >/dev/null || fail "a pod that tolerates for 300 s stays"
 touch "$WORK/alive/n2"
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-kubectl patch node n2 --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"True",
-    "reason":"KubeletReady","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}' >/dev/null
+patch_status nodes n2 '{"status":{"conditions":[{"type":"Ready","status":"True",
+    "reason":"KubeletReady","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}'
 must "the taints go with the silence" 10 path_is node n2 '{.spec.taints}' ""
 
 echo "--- the pod of the node that went"

@@ -20,8 +20,12 @@ must() { # <what> <seconds> <command...>
 pods() { kubectl get pods -l "app=$1" --sort-by=.metadata.name -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; }
 count_is() { [ "$(pods "$1" | wc -l)" = "$2" ]; }
 ready() { # <pod> [status]
-    kubectl patch pod "$1" --subresource=status -p '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"'"${2:-True}"'"}]}}' \
-        >/dev/null || fail "$1 is made ready"
+    patch_status pods "$1" '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"'"${2:-True}"'"}]}}'
+}
+# Not by kubectl create pdb: before 1.21 that knows policy/v1beta1 only.
+budget() { # <name> <app> <limit, JSON>
+    kubectl create -f - >/dev/null <<<'{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":"'"$1"'"},
+        "spec":{"selector":{"matchLabels":{"app":"'"$2"'"}},'"$3"'}}' || fail "create budget $1"
 }
 budget_is() { # <name> <allowed> <healthy> <desired> <expected>
     [ "$(kubectl get pdb "$1" -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy} {.status.desiredHealthy} {.status.expectedPods}')" = "$2 $3 $4 $5" ]
@@ -35,7 +39,7 @@ evict() { # <pod> [delete options, JSON]
 echo "--- the status of a budget"
 kubectl create deployment web --image=app:1 --replicas=3 >/dev/null || fail "create deployment"
 must "pods" 15 count_is web 3
-kubectl create pdb web --selector=app=web --min-available=2 >/dev/null || fail "create pdb"
+budget web web '"minAvailable":2'
 must "nothing is ready" 10 budget_is web 0 0 2 3
 is "condition" "DisruptionAllowed False InsufficientPods" "$(condition web)"
 evict "$(pods web | head -n 1)"
@@ -54,7 +58,7 @@ evict "$first" '{"preconditions":{"uid":"other"}}'
 answers "another uid" 409 Conflict
 must "nor does a failed one for long" 10 kubectl get pod "$first"
 kubectl delete pdb web >/dev/null
-kubectl create pdb web --selector=app=web --min-available=2 >/dev/null
+budget web web '"minAvailable":2'
 must "a new budget" 10 budget_is web 1 3 2 3
 evict "$first"
 is "the first one goes" "201 Success" "$(code) $(field .status)"
@@ -94,14 +98,14 @@ is "AlwaysAllow" 201 "$(code)"
 echo "--- percentages, several budgets, pods without a controller"
 kubectl patch pdb web --type=merge -p '{"spec":{"minAvailable":null,"maxUnavailable":"34%"}}' >/dev/null
 must "maxUnavailable in percent, rounded up" 10 budget_is web 1 2 1 3
-kubectl create pdb other --selector=app=web --max-unavailable=1 >/dev/null
+budget other web '"maxUnavailable":1'
 must "the other budget" 10 budget_is other 0 2 2 3
 evict "$(kubectl get pods -l app=web -o json | jq -r '[.items[] | select(.status.phase == "Running")][0].metadata.name')"
 is "two budgets" "500 This pod has more than one PodDisruptionBudget, which the eviction subresource does not support." \
     "$(code) $(field .message)"
 kubectl run lone --image=app:1 --labels=app=lone >/dev/null
 ready lone
-kubectl create pdb lone --selector=app=lone --max-unavailable=1 >/dev/null
+budget lone lone '"maxUnavailable":1'
 unmanaged() { kubectl get events --field-selector involvedObject.name=lone,reason=UnmanagedPods -o name | grep -q .; }
 must "UnmanagedPods" 10 unmanaged
 must "its budget" 10 budget_is lone 0 1 0 0

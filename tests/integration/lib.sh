@@ -207,6 +207,29 @@ field() {
     jq -r "$1" "$WORK/body" 2>/dev/null
 }
 
+# kubectl_minor: of the kubectl under test. Debian 12's is 1.20.
+kubectl_minor() {
+    "$KUBECTL" version --client -o json | jq -r '.clientVersion.minor | sub("[^0-9].*"; "")'
+}
+
+# needs_kubectl <minor> <what>: says what an older one leaves out.
+needs_kubectl() {
+    local minor
+    minor=$(kubectl_minor)
+    [ "$minor" -ge "$1" ] && return
+    echo "skipped, kubectl is 1.$minor and not 1.$1: $2"
+    return 1
+}
+
+# patch_status <nodes|pods> <name> <patch>: as kubectl patch --subresource=status does, which is there since 1.24 only.
+patch_status() {
+    local path=/api/v1/nodes
+    [ "$1" = nodes ] || path=/api/v1/namespaces/default/$1
+    curl -sf --max-time 60 --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' -A kubec-test -X PATCH -o /dev/null \
+        -H 'Content-Type: application/strategic-merge-patch+json' --data-binary "$3" \
+        "https://127.0.0.1:$API_PORT$path/$2/status" || fail "the status of $2 is patched"
+}
+
 # answers <what> <code> <reason>: of the last request, which was an error.
 answers() {
     is "$1: code" "$2" "$(code)"

@@ -35,8 +35,9 @@ has "ratio" 'pods "ratio" is forbidden: cpu max limit to request ratio per Conta
     "$(pod ratio '{"requests":{"cpu":"100m"},"limits":{"cpu":"1"}}')"
 has "a pod as a whole" 'pods "two" is forbidden: maximum cpu usage per Pod is 1500m, but limit is 2' \
     "$(pod two '{"requests":{"cpu":"500m"},"limits":{"cpu":"1"}}' ',{"name":"b","image":"i","resources":{"requests":{"cpu":"500m"},"limits":{"cpu":"1"}}}')"
-has "resizing" 'pods "given" is forbidden: ' "$(kubectl patch pod given --subresource=resize \
-    -p '{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"1200m"}}}]}}' 2>&1)"
+api PATCH /api/v1/namespaces/default/pods/given/resize -H 'Content-Type: application/strategic-merge-patch+json' \
+    --data-binary '{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"1200m"}}}]}}' >/dev/null
+has "resizing" 'pods "given" is forbidden: ' "$(field .message)"
 has "a claim" "created" "$(claim fine 2Gi)"
 has "too large" 'persistentvolumeclaims "large" is forbidden: maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi' "$(claim large 6Gi)"
 has "too small" 'persistentvolumeclaims "small" is forbidden: minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 1Mi' "$(claim small 1Mi)"

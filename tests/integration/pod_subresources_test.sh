@@ -1,6 +1,7 @@
 #!/bin/bash
 # Subresources that change one part of a pod, with real kubectl: ephemeralcontainers and resize.
 . "$(dirname "$0")/lib.sh"
+needs_kubectl 32 "debug, patch --subresource=resize" || exit 0
 start_control_plane
 kubectl create serviceaccount default -n default >/dev/null || fail "create serviceaccount"
 

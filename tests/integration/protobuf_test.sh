@@ -89,7 +89,6 @@ roundtrip deployment d2 deployment d2 --image=nginx --replicas=3 --port=80
 if grep -qi 'accept: application/vnd.kubernetes.protobuf' "$WORK/talk"; then
     has "kubectl is answered in protobuf" 'Content-Type: application/vnd.kubernetes.protobuf' "$(cat "$WORK/talk")"
 fi
-roundtrip service s service nodeport s --tcp=80:8080
 roundtrip secret x secret generic x --from-literal=a=b
 roundtrip serviceaccount sa serviceaccount sa
 roundtrip namespace n namespace n
@@ -97,9 +96,12 @@ roundtrip role r role r --verb=get,list --resource=pods,deployments.apps
 roundtrip rolebinding rb rolebinding rb --role=r --user=u --serviceaccount=default:sa
 roundtrip clusterrole cr clusterrole cr --verb=get --non-resource-url=/healthz
 roundtrip quota q quota q --hard=cpu=1500m,memory=2Gi
-roundtrip pdb p poddisruptionbudget p --selector=a=b --min-available=50%
-roundtrip job j job j --image=busybox -- sleep 1
-roundtrip cronjob cj cronjob cj --image=busybox --schedule='*/5 * * * *' -- date
 roundtrip ingress i ingress i --rule='a.example/x*=s:80,tls=t'
 roundtrip priorityclass pc priorityclass pc --value=5 --description=d
+if needs_kubectl 29 "all fields of Services, budgets, Jobs and CronJobs"; then
+    roundtrip service s service nodeport s --tcp=80:8080
+    roundtrip pdb p poddisruptionbudget p --selector=a=b --min-available=50%
+    roundtrip job j job j --image=busybox -- sleep 1
+    roundtrip cronjob cj cronjob cj --image=busybox --schedule='*/5 * * * *' -- date
+fi
 stop_apiserver

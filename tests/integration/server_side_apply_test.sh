@@ -3,9 +3,13 @@
 . "$(dirname "$0")/lib.sh"
 start_control_plane --authorization-mode=RBAC
 
+# Since 1.21 kubectl hides them unless it is told.
+SHOW=()
+[ "$(kubectl_minor)" -lt 21 ] || SHOW=(--show-managed-fields)
+
 # managers <type> <name>: a line for each entry.
 managers() {
-    kubectl get "$@" -o json --show-managed-fields |
+    kubectl get "$@" -o json "${SHOW[@]}" |
         jq -r '.metadata.managedFields // [] | .[] | [.manager, .operation, .apiVersion, .subresource // "-"] | join(" ")'
 }
 
@@ -13,7 +17,7 @@ managers() {
 owned() {
     local who=$1 how=$2
     shift 2
-    kubectl get "$@" -o json --show-managed-fields |
+    kubectl get "$@" -o json "${SHOW[@]}" |
         jq -c --arg m "$who" --arg o "$how" '.metadata.managedFields[] | select(.manager == $m and .operation == $o).fieldsV1'
 }
 
@@ -106,8 +110,9 @@ for found in /usr/lib/google-cloud-sdk/bin/kubectl.1.27 /usr/lib/google-cloud-sd
 done
 kubectl() { command "$KUBECTL" "$@"; }
 for KUBECTL in "${KUBECTLS[@]}"; do
-    with_kubectl
+    ! needs_kubectl 27 "its own server-side apply" || with_kubectl
 done
+KUBECTL=${KUBECTLS[0]}
 
 # --- the API
 CONFIGMAPS=/api/v1/namespaces/default/configmaps

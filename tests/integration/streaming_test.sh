@@ -35,16 +35,16 @@ fake() {
 # node <name> <address> <port>
 node() {
     "$KUBECTL" apply -f - >/dev/null <<<"{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"$1\"}}"
-    "$KUBECTL" patch node "$1" --subresource=status --type=merge -p "{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"$2\"}],
-        \"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":$3}}}}" >/dev/null
+    patch_status nodes "$1" "{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"$2\"}],
+        \"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":$3}}}}"
 }
 
 # pod <name> <node or ""> [IP] [more containers]
 pod() {
     "$KUBECTL" apply -f - >/dev/null <<<"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"$1\",\"namespace\":\"default\"},
         \"spec\":{\"nodeName\":\"$2\",\"automountServiceAccountToken\":false,\"containers\":[{\"name\":\"c\",\"image\":\"i\"}${4-}]}}"
-    [ -z "${3-}" ] || "$KUBECTL" patch pod "$1" --subresource=status --type=merge \
-        -p "{\"status\":{\"podIP\":\"$3\",\"podIPs\":[{\"ip\":\"$3\"}]}}" >/dev/null
+    [ -z "${3-}" ] || patch_status pods "$1" \
+        "{\"status\":{\"podIP\":\"$3\",\"podIPs\":[{\"ip\":\"$3\"}]}}"
 }
 
 "$KUBECTL" apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"default"}}'

@@ -30,8 +30,13 @@ YAML
     has "deletion by default" \
         'warning: 299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"' \
         "$(sed 's/^Warning/warning/' "$WORK/headers")"
-    says "a schedule" 'error: failed to create cronjob: CronJob.batch "c" is invalid: spec.schedule: Invalid value: "x": expected exactly 5 fields, found 1: [x]' \
-        create cronjob c --image=i --schedule=x
+    says "a schedule" 'The CronJob "c" is invalid: spec.schedule: Invalid value: "x": expected exactly 5 fields, found 1: [x]' \
+        create -f - <<YAML
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: c}
+spec: {schedule: x, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}}
+YAML
     says "a time zone" \
         'The CronJob "c" is invalid: spec.timeZone: Invalid value: "Nowhere/Land": unknown time zone Nowhere/Land' \
         create -f - <<YAML
@@ -177,7 +182,7 @@ YAML
         'The IPAddress "x" is invalid: 
 * metadata.name: Invalid value: "x": must be a valid IP address
 * spec.parentRef: Required value' \
-        create -f - <<YAML
+        create --validate=false -f - <<YAML
 apiVersion: networking.k8s.io/v1
 kind: IPAddress
 metadata: {name: x}
@@ -366,7 +371,7 @@ YAML
 * involvedObject.namespace: Invalid value: "": does not match event.namespace
 * eventTime: Required value
 * type: Invalid value: "": has invalid value: odd' \
-        create -f - -n kube-system <<YAML
+        create --validate=false -f - -n kube-system <<YAML
 apiVersion: events.k8s.io/v1
 kind: Event
 metadata: {name: e}
