@@ -157,6 +157,15 @@ static int wrong_kind(const struct decode_target *t, const char *api_version, co
         return cannot_be_handled(kind, version, t, why, err);
 }
 
+/* The eviction subresource takes the version of which nothing else is served: clients before 1.22 send it. */
+static bool accepts(const struct decode_target *t, const char *group, const char *version, const char *kind)
+{
+        if (!kc_streq(kind, t->kind) || !kc_streq(group, t->group))
+                return false;
+        bool eviction = kc_streq(group, "policy") && kc_streq(kind, "Eviction");
+        return kc_streq(version, t->version) || (eviction && kc_streq(version, "v1beta1"));
+}
+
 static int check_kind(const struct decode_target *t, struct json_object *tree, struct kc_error *err)
 {
         const char *kind = kc_json_str(tree, "kind"), *api_version = kc_json_str(tree, "apiVersion");
@@ -167,7 +176,7 @@ static int check_kind(const struct decode_target *t, struct json_object *tree, s
                 const char *effective = kc_str_empty(api_version) ? expected : api_version;
                 kc_api_version_split(effective, &group, &version);
                 const char *effective_kind = kc_str_empty(kind) ? t->kind : kind;
-                if (!kc_streq(effective_kind, t->kind) || !kc_streq(group, t->group) || !kc_streq(version, t->version))
+                if (!accepts(t, group, version, effective_kind))
                         return wrong_kind(t, effective, group, version, effective_kind, err);
         }
         kc_json_set_str(tree, "kind", t->kind);

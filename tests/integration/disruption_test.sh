@@ -31,9 +31,9 @@ budget_is() { # <name> <allowed> <healthy> <desired> <expected>
     [ "$(kubectl get pdb "$1" -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy} {.status.desiredHealthy} {.status.expectedPods}')" = "$2 $3 $4 $5" ]
 }
 condition() { kubectl get pdb "$1" -o 'jsonpath={.status.conditions[0].type} {.status.conditions[0].status} {.status.conditions[0].reason}'; }
-evict() { # <pod> [delete options, JSON]
+evict() { # <pod> [delete options, JSON] [version]
     api POST "/api/v1/namespaces/default/pods/$1/eviction" -H 'Content-Type: application/json' \
-        -d '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"'"$1"'"},"deleteOptions":'"${2:-null}"'}' >/dev/null
+        -d '{"apiVersion":"policy/'"${3-v1}"'","kind":"Eviction","metadata":{"name":"'"$1"'"},"deleteOptions":'"${2:-null}"'}' >/dev/null
 }
 
 echo "--- the status of a budget"
@@ -53,6 +53,10 @@ echo "--- evictions"
 first=$(pods web | head -n 1)
 evict "$first" '{"dryRun":["All"]}'
 is "dry run" 201 "$(code)"
+evict "$first" '{"dryRun":["All"]}' v1beta1
+is "in the version of kubectl before 1.22" 201 "$(code)"
+evict "$first" '{"dryRun":["All"]}' v1alpha1
+answers "in a version that never was" 400 BadRequest
 must "a dry run takes nothing" 5 budget_is web 1 3 2 3
 evict "$first" '{"preconditions":{"uid":"other"}}'
 answers "another uid" 409 Conflict
