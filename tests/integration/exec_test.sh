@@ -195,7 +195,7 @@ done
 echo "--- a new pod with a terminal"
 has "run -it --rm" "hi-2" "$(in_terminal 80x24 timeout 60 "$KUBECTL" run once -it --rm --restart=Never --image=docker.io/library/busybox:1.35 \
     --overrides='{"spec":{"nodeName":"node1","automountServiceAccountToken":false}}' -- sh -c 'sleep 1; echo hi-$((1+1))' 2>&1)"
-has "debug" "hi-web" "$(in_terminal 80x24 timeout 60 "$KUBECTL" debug web -it --image=docker.io/library/busybox:1.35 -- sh -c 'sleep 1; echo hi-$(hostname)' 2>&1)"
+! needs_kubectl 25 "debug" || has "debug" "hi-web" "$(in_terminal 80x24 timeout 60 "$KUBECTL" debug web -it --image=docker.io/library/busybox:1.35 -- sh -c 'sleep 1; echo hi-$(hostname)' 2>&1)"
 
 echo "--- attach"
 mkfifo "$WORK/input"
