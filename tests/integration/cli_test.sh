@@ -129,7 +129,7 @@ get pods --sort-by=.nope -o name
 create deployment d9 --image=busybox --dry-run=client -o jsonpath={.spec.replicas}
 api-versions
 auth whoami
-auth whoami -o yaml
+auth whoami -o jsonpath={.status.userInfo}
 auth can-i get pods
 auth can-i get pods --as=bob
 auth can-i list deployments.apps -A -q
