@@ -212,6 +212,7 @@ eventually 20 pod_is talk '{.status.phase}' Succeeded || fail "the command has e
 has "attach to what has ended" "cannot attach a container in a completed pod; current phase is Succeeded" "$(cat "$WORK/err")"
 
 echo "--- what breaks off"
+: >"$WORK/out" # by the shell that looks into it next
 "$KUBECTL" exec -i web -- sh -c 'echo on; cat >/dev/null; echo eof >/tmp/eof' <"$WORK/input" >"$WORK/out" 2>/dev/null &
 EXEC_PID=$!
 exec 9>"$WORK/input"
@@ -220,6 +221,7 @@ kill -9 "$EXEC_PID"
 exec 9>&-
 eventually 20 "$KUBECTL" exec web -- test -e /tmp/eof || fail "the command sees the end when its client is killed"
 
+: >"$WORK/out"
 "$KUBECTL" exec web -- sh -c 'echo on; exec sleep 1000' >"$WORK/out" 2>"$WORK/err" &
 EXEC_PID=$!
 eventually 20 grep -q on "$WORK/out" || fail "the command runs"
