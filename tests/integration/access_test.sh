@@ -96,7 +96,7 @@ start_kubelet
 kubectl create -f - >/dev/null <<NODE
 {"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}
 NODE
-patch_status nodes n1 \
+patch_sub nodes n1 status \
     '{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$KUBELET_PORT"'}}}}'
 kubectl create -f - >/dev/null <<POD
 {"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"x"}]}}
@@ -105,7 +105,7 @@ eventually 5 openssl s_client -connect "127.0.0.1:$KUBELET_PORT" </dev/null
 is "logs" $'line 1\nline 2' "$(kubectl logs web --tail=2 2>&1)"
 is "logs that the kubelet refuses" \
     'Error from server (BadRequest): container "c" in pod "web" is waiting to start: ContainerCreating' "$(kubectl logs web 2>&1)"
-patch_status nodes n1 \
+patch_sub nodes n1 status \
     '{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":'"$(free_port)"'}}}}'
 has "logs without a kubelet" "Error from server" "$(kubectl logs web --tail=2 2>&1)"
 

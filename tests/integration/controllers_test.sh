@@ -68,7 +68,7 @@ LEASE
     touch "$WORK/alive/$1"
     local now
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-    patch_status nodes "$1" '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},
+    patch_sub nodes "$1" status '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},
         "capacity":{"cpu":"4","memory":"8Gi","pods":"110"},"conditions":[{"type":"Ready","status":"True",
         "reason":"KubeletReady","message":"test","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}'
 }
@@ -279,7 +279,7 @@ pod_with_port() { # <name> <port> <ready: True or False> <address>
 {"apiVersion":"v1","kind":"Pod","metadata":{"name":"$1","labels":{"app":"ep","kubelet":"hold"},"finalizers":["test/hold"]},
  "spec":{"nodeName":"n1","containers":[{"name":"c","image":"app:1","ports":[{"name":"http","containerPort":$2}]}]}}
 POD
-    patch_status pods "$1" '{"status":{"phase":"Running","podIP":"'"$4"'",
+    patch_sub pods "$1" status '{"status":{"phase":"Running","podIP":"'"$4"'",
         "podIPs":[{"ip":"'"$4"'"}],"conditions":[{"type":"Ready","status":"'"$3"'"}]}}'
 }
 kubectl create -f - >/dev/null <<SERVICE
@@ -399,7 +399,7 @@ must "TaintManagerEviction" 5 has_event short TaintManagerEviction "Marking for 
 kubectl get pod long >/dev/null || fail "a pod that tolerates for 300 s stays"
 touch "$WORK/alive/n2"
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-patch_status nodes n2 '{"status":{"conditions":[{"type":"Ready","status":"True",
+patch_sub nodes n2 status '{"status":{"conditions":[{"type":"Ready","status":"True",
     "reason":"KubeletReady","lastHeartbeatTime":"'"$now"'","lastTransitionTime":"'"$now"'"}]}}'
 must "the taints go with the silence" 10 path_is node n2 '{.spec.taints}' ""
 

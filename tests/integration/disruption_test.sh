@@ -20,7 +20,7 @@ must() { # <what> <seconds> <command...>
 pods() { kubectl get pods -l "app=$1" --sort-by=.metadata.name -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; }
 count_is() { [ "$(pods "$1" | wc -l)" = "$2" ]; }
 ready() { # <pod> [status]
-    patch_status pods "$1" '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"'"${2:-True}"'"}]}}'
+    patch_sub pods "$1" status '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"'"${2:-True}"'"}]}}'
 }
 # Not by kubectl create pdb: before 1.21 that knows policy/v1beta1 only.
 budget() { # <name> <app> <limit, JSON>

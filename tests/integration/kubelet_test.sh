@@ -100,8 +100,14 @@ for p in web second third steps never nopull; do eventually 15 gone $p || fail "
 echo "--- a debugging container joins a running pod"
 pod_yaml patient "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
 eventually 20 pod_ready patient || fail "the pod gets ready"
-"$KUBECTL" debug patient --image=docker.io/library/busybox:1.35 -c dbg --target=c --attach=false -- \
-    sh -c 'echo here; ls /proc | grep -qx 1 && exit 7' >/dev/null 2>&1 || fail "kubectl debug"
+DEBUG='echo here; ls /proc | grep -qx 1 && exit 7'
+if needs_kubectl 32 "kubectl debug, the API in its place"; then
+    "$KUBECTL" debug patient --image=docker.io/library/busybox:1.35 -c dbg --target=c --attach=false -- sh -c "$DEBUG" \
+        >/dev/null 2>&1 || fail "kubectl debug"
+else
+    patch_sub pods patient ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"dbg","targetContainerName":"c",
+        "image":"docker.io/library/busybox:1.35","imagePullPolicy":"IfNotPresent","command":["sh","-c","'"$DEBUG"'"]}]}}'
+fi
 eventually 20 pod_is patient '{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}' 7 || fail "it runs and ends"
 is "its log" here "$("$KUBECTL" logs patient -c dbg)"
 is "the pod is as it was" "Running 0" "$(pod patient '{.status.phase} {.status.containerStatuses[0].restartCount}')"
@@ -113,7 +119,7 @@ pod_yaml size "$FOREVER" | "$KUBECTL" apply --dry-run=client -o json -f - | jq '
     "resizePolicy":[{"resourceName":"cpu","restartPolicy":"NotRequired"},{"resourceName":"memory","restartPolicy":"RestartContainer"}]}' |
     "$KUBECTL" create -f - >/dev/null
 eventually 20 pod_ready size || fail "the pod gets ready"
-resize() { "$KUBECTL" patch pod size --subresource=resize -p '{"spec":{"containers":[{"name":"c","resources":'"$1"'}]}}' >/dev/null; }
+resize() { patch_sub pods size resize '{"spec":{"containers":[{"name":"c","resources":'"$1"'}]}}'; }
 resources_are() { pod_is size '{.status.containerStatuses[0].resources.requests.cpu} {.status.containerStatuses[0].resources.limits.memory} {.status.containerStatuses[0].allocatedResources.cpu}' "$1"; }
 pending_is() { pod_is size '{.status.conditions[?(@.type=="PodResizePending")].reason}' "$1"; }
 shares() { ctr_ containers info "$(container_id size)" | jq .Spec.linux.resources.cpu.shares; }

@@ -221,13 +221,13 @@ needs_kubectl() {
     return 1
 }
 
-# patch_status <nodes|pods> <name> <patch>: as kubectl patch --subresource=status does, which is there since 1.24 only.
-patch_status() {
+# patch_sub <nodes|pods> <name> <subresource> <patch>: as kubectl patch --subresource does, which is there since 1.24 only.
+patch_sub() {
     local path=/api/v1/nodes
     [ "$1" = nodes ] || path=/api/v1/namespaces/default/$1
     curl -sf --max-time 60 --cacert "$WORK/ca.crt" -H 'Authorization: Bearer admin-token' -A kubec-test -X PATCH -o /dev/null \
-        -H 'Content-Type: application/strategic-merge-patch+json' --data-binary "$3" \
-        "https://127.0.0.1:$API_PORT$path/$2/status" || fail "the status of $2 is patched"
+        -H 'Content-Type: application/strategic-merge-patch+json' --data-binary "$4" \
+        "https://127.0.0.1:$API_PORT$path/$2/$3" || fail "the $3 of $2 is patched"
 }
 
 # answers <what> <code> <reason>: of the last request, which was an error.

@@ -20,7 +20,7 @@ make_node() { # <name> [taints, JSON]
         "spec":{"taints":'"${2:-[]}"'}}' || fail "create node $1"
     # The taint that admission gives to a new node goes with its readiness, here by hand.
     kubectl patch node "$1" --type=merge -p '{"spec":{"taints":'"${2:-null}"'}}' >/dev/null
-    patch_status nodes "$1" '{"status":{"allocatable":{"cpu":"2","memory":"4Gi","pods":"10"}}}'
+    patch_sub nodes "$1" status '{"status":{"allocatable":{"cpu":"2","memory":"4Gi","pods":"10"}}}'
 }
 pod() { # <name> <class> <cpu> [node]
     kubectl create -f - >/dev/null <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"'"$1"'","labels":{"app":"'"$1"'"}},

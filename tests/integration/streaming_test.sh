@@ -35,7 +35,7 @@ fake() {
 # node <name> <address> <port>
 node() {
     "$KUBECTL" apply -f - >/dev/null <<<"{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"$1\"}}"
-    patch_status nodes "$1" "{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"$2\"}],
+    patch_sub nodes "$1" status "{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"$2\"}],
         \"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":$3}}}}"
 }
 
@@ -43,7 +43,7 @@ node() {
 pod() {
     "$KUBECTL" apply -f - >/dev/null <<<"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"$1\",\"namespace\":\"default\"},
         \"spec\":{\"nodeName\":\"$2\",\"automountServiceAccountToken\":false,\"containers\":[{\"name\":\"c\",\"image\":\"i\"}${4-}]}}"
-    [ -z "${3-}" ] || patch_status pods "$1" \
+    [ -z "${3-}" ] || patch_sub pods "$1" status \
         "{\"status\":{\"podIP\":\"$3\",\"podIPs\":[{\"ip\":\"$3\"}]}}"
 }
 
