@@ -30,19 +30,36 @@ struct kc_cli {
         int yaml_documents; /* printed so far: "---" stands between them */
 };
 
-/* One row of the command table: kubec <name> [<sub>] ... */
+/* What stands in the positional arguments of a command, for completion. */
+enum kc_cli_args {
+        KC_ARGS_NONE,      /* free text, or nothing */
+        KC_ARGS_RESOURCES, /* TYPE NAME..., TYPE/NAME... */
+        KC_ARGS_NAMES,     /* names of the objects of completes_type */
+        KC_ARGS_POD,       /* POD or TYPE/NAME, one */
+        KC_ARGS_TYPE,      /* TYPE, one */
+        KC_ARGS_CONTEXT,   /* a context of the kubeconfig */
+        KC_ARGS_CLUSTER,
+        KC_ARGS_USER,
+        KC_ARGS_FILE,
+};
+
+/* One row of the command table: kubec <name> [<sub>] ... Help, completion and the manual are made from it. */
 struct kc_command {
-        const char *name;  /* "get", "rollout" */
-        const char *usage; /* "get TYPE [NAME] [flags]" */
-        const char *summary;
+        const char *name;            /* "get", "rollout" */
+        const char *usage;           /* "get TYPE [NAME] [flags]" */
+        const char *summary;         /* a line, without a stop at its end */
         const struct kc_flag *flags; /* values are static: one command runs per process */
         size_t n_flags;
         /* args: a strv of the positional arguments, never NULL. 0, or a negative errno with err set (which the caller
          * prints as kubectl does). KC_CLI_FAILED: everything was said, exit 1. */
         int (*run)(struct kc_cli *c, char **args, struct kc_error *err);
-        const struct kc_command *subs; /* subcommands, run is NULL then */
+        const struct kc_command *subs; /* subcommands, which may have theirs */
         size_t n_subs;
-        const char *alias; /* another name, or NULL */
+        const char *alias;       /* another name, or NULL */
+        const char *description; /* paragraphs for help and manual, or NULL */
+        const char *examples;    /* lines "# what it does" and "kubec ...", pairs with an empty line between, or NULL */
+        enum kc_cli_args completes;
+        const char *completes_type; /* "pods", with KC_ARGS_NAMES */
 };
 enum { KC_CLI_FAILED = 1 };
 

@@ -118,8 +118,23 @@ static void print_root_help(const struct kc_cli *c, const struct kc_command *con
             c->program);
 }
 
+static void print_examples(FILE *out, const char *examples)
+{
+        (void)fputs("Examples:\n", out);
+        for (const char *line = examples; *line;) {
+                size_t len = strcspn(line, "\n");
+                (void)fprintf(out, "%s%.*s\n", len > 0 ? "  " : "", (int)len, line);
+                line += len + (line[len] ? 1 : 0);
+        }
+        (void)fputc('\n', out);
+}
+
 static void print_help(const struct kc_cli *c, const struct kc_command *cmd, const struct kc_flag *flags, size_t n)
 {
+        if (cmd->description)
+                (void)fprintf(c->out, "%s\n\n", cmd->description);
+        if (cmd->examples)
+                print_examples(c->out, cmd->examples);
         if (cmd->n_subs > 0) {
                 (void)fprintf(c->out, "%s\n\nAvailable Commands:\n", cmd->summary);
                 for (size_t i = 0; i < cmd->n_subs; i++)
@@ -164,6 +179,24 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         return e == 0 ? 0 : 1;
 }
 
+/* Follows the words behind the command to its subcommand; named: the words that were names. */
+static const struct kc_command *find_deepest(const struct kc_command *cmd, int argc, char *const *argv, int at,
+    const struct kc_flag *globals, size_t n_globals, char **path, bool *named)
+{
+        while (cmd->n_subs > 0) {
+                at = next_word(argc, argv, at + 1, globals, n_globals);
+                const struct kc_command *sub = at < argc ? find_sub(cmd, argv[at]) : NULL;
+                if (!sub)
+                        break;
+                char *longer = kc_asprintf("%s %s", *path, sub->name);
+                kc_free(*path);
+                *path = longer;
+                cmd = sub;
+                named[at] = true;
+        }
+        return cmd;
+}
+
 int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size_t n, int argc, char **argv)
 {
         struct kc_flag globals[N_GLOBAL];
@@ -182,19 +215,17 @@ int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size
                 (void)fprintf(c->err, "error: unknown command \"%s\" for \"%s\"\n", argv[at], c->program);
                 return 1;
         }
-        int sub_at = -1;
+        KC_CLEANUP(kc_freep) bool *named = kc_calloc((size_t)argc, sizeof(*named));
         KC_CLEANUP(kc_freep) char *path = kc_strdup(cmd->name);
-        if (cmd->n_subs > 0) {
+        named[at] = true;
+        cmd = find_deepest(cmd, argc, argv, at, globals, n_globals, &path, named);
+        if (!cmd->run && cmd->n_subs > 0) {
                 int next = next_word(argc, argv, at + 1, globals, n_globals);
-                const struct kc_command *sub = next < argc ? find_sub(cmd, argv[next]) : NULL;
-                if (sub) {
-                        sub_at = next;
-                        kc_free(path);
-                        path = kc_asprintf("%s %s", cmd->name, sub->name);
-                        cmd = sub;
-                } else if (next < argc && !cmd->run) {
+                while (next < argc && named[next])
+                        next = next_word(argc, argv, next + 1, globals, n_globals);
+                if (next < argc) {
                         (void)fprintf(c->err, "error: unknown command \"%s\"\nSee '%s %s -h' for help and examples\n",
-                            argv[next], c->program, cmd->name);
+                            argv[next], c->program, path);
                         return 1;
                 }
         }
@@ -202,7 +233,7 @@ int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size
         int n_rest = 0;
         bool literal = false;
         for (int i = 0; i < argc; i++) {
-                if (i == at || i == sub_at)
+                if (named[i])
                         continue;
                 literal = literal || kc_streq(argv[i], "--");
                 rest[n_rest++] = literal || i == 0 ? argv[i] : (char *)with_value(argv[i]);

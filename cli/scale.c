@@ -125,6 +125,12 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
 const struct kc_command kc_cmd_scale = {.name = "scale",
     .usage = "scale --replicas=COUNT (-f FILENAME | TYPE NAME) [flags]",
     .summary = "Set a new size for a deployment, replica set, or replication controller",
+    .examples = "# Three replicas of a deployment\n"
+                "kubec scale deployment/web --replicas=3\n"
+                "\n"
+                "# Only if it has two now\n"
+                "kubec scale deployment/web --current-replicas=2 --replicas=3",
+    .completes = KC_ARGS_RESOURCES,
     .flags = flags,
     .n_flags = KC_ARRAY_LEN(flags),
     .run = run};
