@@ -15,12 +15,53 @@
 #define CREDENTIAL_ID "authentication.kubernetes.io/credential-id"
 #define WEBSOCKET_TOKEN_PREFIX "base64url.bearer.authorization.k8s.io."
 
+enum { METHODS_MAX = 8 };
+
 struct kc_authn {
         bool client_certs, anonymous;
-        struct kc_map *tokens; /* static ones -> kc_user; NULL: none */
-        struct authn_sa sa;
+        char **audiences; /* the server's own */
+        struct authn_method methods[METHODS_MAX];
+        size_t n_methods;
         struct kc_user *anonymous_user;
 };
+
+void authn_found_done(struct authn_found *f)
+{
+        kc_user_unref(f->user);
+        kc_strv_free(f->audiences);
+        kc_strv_free(f->warnings);
+        kc_strv_free(f->annotations);
+        *f = (struct authn_found){0};
+}
+
+char **authn_intersect(char *const *a, char *const *b)
+{
+        char **out = NULL;
+        for (size_t i = 0; a && a[i]; i++)
+                if (b && kc_strv_has(b, a[i]) && !(out && kc_strv_has(out, a[i])))
+                        kc_strv_push(&out, a[i]);
+        return out;
+}
+
+/* The methods for tokens, in upstream's order. */
+static int add_methods(struct kc_authn *a, const struct kc_authn_opts *o, struct kc_error *err)
+{
+        if (!kc_str_empty(o->token_auth_file)) {
+                int r = authn_token_file_new(o->token_auth_file, a->audiences, &a->methods[a->n_methods], err);
+                if (r < 0)
+                        return kc_error_wrap(err, "cannot load --token-auth-file");
+                a->n_methods++;
+        }
+        if (kc_strv_len(o->service_account_key_files) > 0) {
+                int r = authn_sa_new(o, &a->methods[a->n_methods], err);
+                if (r < 0)
+                        return r;
+                a->n_methods++;
+        }
+        if (o->bootstrap_tokens)
+                authn_bootstrap_new(o, a->audiences, &a->methods[a->n_methods++]);
+        return 0;
+}
 
 int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc_error *err)
 {
@@ -29,12 +70,10 @@ int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc
         a->anonymous = o->anonymous;
         a->anonymous_user = kc_user_new(KC_USER_ANONYMOUS, NULL, NULL);
         kc_user_add_group(a->anonymous_user, KC_GROUP_UNAUTHENTICATED);
-        if (!kc_str_empty(o->token_auth_file)) {
-                int r = authn_token_file_load(o->token_auth_file, &a->tokens, err);
-                if (r < 0)
-                        return kc_error_wrap(err, "cannot load --token-auth-file");
-        }
-        int r = authn_sa_init(&a->sa, o, err);
+        a->audiences = kc_strv_copy(o->api_audiences);
+        if (kc_strv_len(a->audiences) == 0 && o->service_account_issuers && o->service_account_issuers[0])
+                kc_strv_push(&a->audiences, o->service_account_issuers[0]);
+        int r = add_methods(a, o, err);
         if (r < 0)
                 return r;
         *ret = KC_TAKE(a);
@@ -45,8 +84,9 @@ void kc_authn_free(struct kc_authn *a)
 {
         if (!a)
                 return;
-        kc_map_free(a->tokens);
-        authn_sa_done(&a->sa);
+        for (size_t i = 0; i < a->n_methods; i++)
+                a->methods[i].free(a->methods[i].self);
+        kc_strv_free(a->audiences);
         kc_user_unref(a->anonymous_user);
         kc_free(a);
 }
@@ -109,20 +149,22 @@ static char *bearer_of_websocket(const char *protocols)
         return NULL;
 }
 
-/* 1, 0 or negative as authn_sa_token. */
-static int user_of_token(const struct kc_authn *a, const char *token, char *const *audiences, struct kc_user **ret_user,
-    char ***ret_audiences, struct kc_error *err)
+/* As a method. The first one that says yes; else what the others have complained of. */
+static int look_at_token(
+    const struct kc_authn *a, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
 {
-        struct kc_user *u = a->tokens ? kc_map_get(a->tokens, token) : NULL;
-        if (!u)
-                return authn_sa_token(&a->sa, token, audiences, ret_user, ret_audiences, err);
-        /* A static token is good for the server's audiences, whichever they are. */
-        KC_CLEANUP(kc_strv_freep) char **both = authn_intersect(a->sa.audiences, audiences);
-        if (kc_strv_len(audiences) > 0 && kc_strv_len(both) == 0)
-                return 0;
-        *ret_user = kc_user_ref(u);
-        *ret_audiences = KC_TAKE(both);
-        return 1;
+        int result = 0;
+        for (size_t i = 0; i < a->n_methods; i++) {
+                KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+                int r = a->methods[i].authenticate(a->methods[i].self, t, ret, &why);
+                if (r == 1 || r == -EWOULDBLOCK)
+                        return r;
+                if (r < 0 && result == 0) {
+                        kc_error_move(err, &why);
+                        result = r;
+                }
+        }
+        return result;
 }
 
 int kc_authn_authenticate(
@@ -139,11 +181,11 @@ int kc_authn_authenticate(
         if (!token)
                 token = bearer_of_websocket(req->websocket_protocol);
         if (token) {
-                struct kc_user *u = NULL;
-                KC_CLEANUP(kc_strv_freep) char **audiences = NULL;
+                const struct authn_token t = {.text = token, .audiences = a->audiences, .may_block = true};
+                KC_CLEANUP(authn_found_done) struct authn_found found = {0};
                 KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-                if (user_of_token(a, token, a->sa.audiences, &u, &audiences, &why) == 1) {
-                        *ret = authenticated(u);
+                if (look_at_token(a, &t, &found, &why) == 1) {
+                        *ret = authenticated(KC_TAKE(found.user));
                         return 0;
                 }
                 kc_log_v(2, "Unable to authenticate the request", "err",
@@ -161,14 +203,14 @@ int kc_authn_token(struct kc_authn *a, const char *token, char *const *audiences
 {
         (void)err; /* nothing here can fail but the token itself */
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        struct kc_user *u = NULL;
-        char **good_for = NULL;
-        char *const *wanted = kc_strv_len(audiences) > 0 ? audiences : a->sa.audiences;
+        KC_CLEANUP(authn_found_done) struct authn_found found = {0};
+        const struct authn_token t = {
+            .text = token, .audiences = kc_strv_len(audiences) > 0 ? audiences : a->audiences, .may_block = true};
         *ret_user = NULL;
-        int r = user_of_token(a, token, wanted, &u, &good_for, &why);
+        int r = look_at_token(a, &t, &found, &why);
         if (r == 1) {
-                *ret_user = authenticated(u);
-                *ret_audiences = good_for;
+                *ret_user = authenticated(KC_TAKE(found.user));
+                *ret_audiences = KC_TAKE(found.audiences);
                 return 0;
         }
         /* The way upstream's union of authenticators puts it. */

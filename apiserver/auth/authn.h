@@ -20,6 +20,7 @@ struct kc_authn_opts {
         char *const *service_account_issuers;   /* strv; the first one is that of new tokens */
         char *const *api_audiences;             /* strv; NULL: the first issuer */
         bool service_account_lookup;            /* bound objects must exist and have the token's uids */
+        bool bootstrap_tokens;                  /* --enable-bootstrap-token-auth */
         bool anonymous;                         /* --anonymous-auth */
 };
 

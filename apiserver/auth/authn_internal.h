@@ -5,29 +5,44 @@
 #include "base/map.h"
 #include "tls/jwt.h"
 
-/* --- Static tokens (tokenfile.c). */
+/* What an authenticator of tokens finds out. audiences: those of the asked ones that the token is good for. */
+struct authn_found {
+        struct kc_user *user;
+        char **audiences;   /* strv */
+        char **warnings;    /* strv, for the client */
+        char **annotations; /* strv of alternating key, value, for the audit */
+};
+void authn_found_done(struct authn_found *f);
 
-/* Token -> kc_user. token,user,uid[,"group1,group2"] in each line. */
-int authn_token_file_load(const char *path, struct kc_map **ret, struct kc_error *err);
-
-/* --- Service-account tokens (satoken_verify.c). */
-
-struct authn_sa {
-        const struct kc_resources *resources;
-        const struct kc_clock *clock;
-        struct kc_jwt_key **keys;
-        size_t n_keys;
-        char **issuers;   /* strv */
-        char **audiences; /* strv: the server's own */
-        bool lookup;
+/* A token that is looked at. */
+struct authn_token {
+        const char *text;
+        char *const *audiences; /* strv: those that the caller accepts */
+        bool may_block;         /* else what would have to wait returns -EWOULDBLOCK */
 };
 
-int authn_sa_init(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_error *err);
-void authn_sa_done(struct authn_sa *sa);
-/* 1: *ret_user and *ret_audiences are set; 0: not a token of ours; negative errno: ours and not good, err says why.
- * audiences: accepted ones (strv). */
-int authn_sa_token(const struct authn_sa *sa, const char *token, char *const *audiences, struct kc_user **ret_user,
-    char ***ret_audiences, struct kc_error *err);
+/* One way to authenticate tokens. Any thread. */
+struct authn_method {
+        /* 1: *ret is set; 0: not a token of this kind; negative errno: one, and not good: err says why. Warnings and
+         * annotations may be set in any case. */
+        int (*authenticate)(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err);
+        void (*free)(void *self);
+        void *self;
+};
+
+/* A name for a token by which it can be looked up without anybody measuring how much of it is right: keyed, hex. */
+enum { AUTHN_HASH_LEN = 65 };
+void authn_token_hash(const char *token, char out[static AUTHN_HASH_LEN]);
 
 /* Elements of a that are in b, too; strv. */
 char **authn_intersect(char *const *a, char *const *b);
+
+/* --- Static tokens (tokenfile.c). token,user,uid[,"group1,group2"] in each line. audiences (borrowed): the server's,
+ * which all of these tokens are good for. */
+int authn_token_file_new(const char *path, char *const *audiences, struct authn_method *ret, struct kc_error *err);
+
+/* --- Service-account tokens (satoken_verify.c). */
+int authn_sa_new(const struct kc_authn_opts *o, struct authn_method *ret, struct kc_error *err);
+
+/* --- Bootstrap tokens (bootstrap_token.c): secrets bootstrap-token-<id> in kube-system. */
+void authn_bootstrap_new(const struct kc_authn_opts *o, char *const *audiences, struct authn_method *ret);

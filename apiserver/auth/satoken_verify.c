@@ -13,15 +13,17 @@
 #define LEEWAY (60 * KC_SEC)
 enum { TOKEN_MAX = 32 << 10 };
 
-int authn_sa_init(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_error *err)
+struct authn_sa {
+        const struct kc_resources *resources;
+        const struct kc_clock *clock;
+        struct kc_jwt_key **keys;
+        size_t n_keys;
+        char **issuers; /* strv */
+        bool lookup;
+};
+
+static int load_keys(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_error *err)
 {
-        sa->resources = o->resources;
-        sa->clock = o->clock;
-        sa->lookup = o->service_account_lookup;
-        sa->issuers = kc_strv_copy(o->service_account_issuers);
-        sa->audiences = kc_strv_copy(o->api_audiences);
-        if (kc_strv_len(sa->audiences) == 0 && sa->issuers && sa->issuers[0])
-                kc_strv_push(&sa->audiences, sa->issuers[0]);
         for (size_t i = 0; o->service_account_key_files && o->service_account_key_files[i]; i++) {
                 struct kc_jwt_key **keys = NULL;
                 size_t n = 0;
@@ -36,21 +38,12 @@ int authn_sa_init(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_
         return 0;
 }
 
-void authn_sa_done(struct authn_sa *sa)
+static void sa_free(void *self)
 {
+        struct authn_sa *sa = self;
         kc_jwt_keys_free(sa->keys, sa->n_keys);
         kc_strv_free(sa->issuers);
-        kc_strv_free(sa->audiences);
-        *sa = (struct authn_sa){0};
-}
-
-char **authn_intersect(char *const *a, char *const *b)
-{
-        char **out = NULL;
-        for (size_t i = 0; a && a[i]; i++)
-                if (b && kc_strv_has(b, a[i]) && !(out && kc_strv_has(out, a[i])))
-                        kc_strv_push(&out, a[i]);
-        return out;
+        kc_free(sa);
 }
 
 /* The issuer that the token claims, before anything is verified: tells whose token it is. */
@@ -224,16 +217,16 @@ static int verify(const struct authn_sa *sa, const char *token, struct json_obje
         return 0;
 }
 
-int authn_sa_token(const struct authn_sa *sa, const char *token, char *const *audiences, struct kc_user **ret_user,
-    char ***ret_audiences, struct kc_error *err)
+static int sa_authenticate(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
 {
-        if (sa->n_keys == 0 || !issuer_is_ours(sa, token))
+        const struct authn_sa *sa = self;
+        if (sa->n_keys == 0 || !issuer_is_ours(sa, t->text))
                 return 0;
         KC_CLEANUP(kc_json_freep) struct json_object *claims = NULL;
         KC_CLEANUP(kc_strv_freep) char **matching = NULL;
-        int r = verify(sa, token, &claims, err);
+        int r = verify(sa, t->text, &claims, err);
         if (r == 0)
-                r = check_audiences(claims, audiences, &matching, err);
+                r = check_audiences(claims, t->audiences, &matching, err);
         if (r == 0)
                 r = check_times(claims, kc_clock_now(sa->clock), err);
         if (r < 0)
@@ -251,7 +244,23 @@ int authn_sa_token(const struct authn_sa *sa, const char *token, char *const *au
                 if (r < 0)
                         return r;
         }
-        *ret_user = user_of(ns, claims, k8s);
-        *ret_audiences = KC_TAKE(matching);
+        ret->user = user_of(ns, claims, k8s);
+        ret->audiences = KC_TAKE(matching);
         return 1;
+}
+
+int authn_sa_new(const struct kc_authn_opts *o, struct authn_method *ret, struct kc_error *err)
+{
+        struct authn_sa *sa = KC_NEW(struct authn_sa);
+        sa->resources = o->resources;
+        sa->clock = o->clock;
+        sa->lookup = o->service_account_lookup;
+        sa->issuers = kc_strv_copy(o->service_account_issuers);
+        int r = load_keys(sa, o, err);
+        if (r < 0) {
+                sa_free(sa);
+                return r;
+        }
+        *ret = (struct authn_method){.authenticate = sa_authenticate, .free = sa_free, .self = sa};
+        return 0;
 }

@@ -1,5 +1,6 @@
 /* --token-auth-file: static tokens in a CSV file (RFC 4180 as Go's encoding/csv reads it). Read once at the start. */
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "auth/authn_internal.h"
@@ -8,6 +9,11 @@
 #include "base/str.h"
 
 enum { TOKEN_FILE_MAX = 16 << 20 };
+
+struct token_file {
+        struct kc_map *users;   /* hash of the token (authn_token_hash) -> kc_user */
+        char *const *audiences; /* borrowed */
+};
 
 struct reader {
         const char *path;
@@ -89,6 +95,20 @@ static int next_record(struct reader *r, char ***ret, struct kc_error *err)
         return 0;
 }
 
+static void wipe(struct kc_buf *b)
+{
+        if (b->data)
+                OPENSSL_cleanse(b->data, b->len);
+        kc_buf_done(b);
+}
+
+static void wipe_fields(char ***fields)
+{
+        if (*fields && **fields)
+                OPENSSL_cleanse(**fields, strlen(**fields)); /* the token */
+        kc_strv_freep(fields);
+}
+
 static void free_user(void *u)
 {
         kc_user_unref(u);
@@ -100,30 +120,31 @@ static int add_record(struct kc_map *users, const char *path, char **f, int numb
         if (n < 3)
                 return kc_error_set(err, EINVAL,
                     "token file '%s' must have at least 3 columns (token, user name, user uid), found %zu", path, n);
-        KC_CLEANUP(kc_freep) char *token = kc_str_trim(f[0]);
-        if (token[0] == '\0') {
+        if (f[0][strspn(f[0], " \t\r\n\v\f")] == '\0') {
                 kc_log_warn(
                     "Empty token has been found in token file, ignoring", "path", path, "record", kc_log_i64(number));
                 return 0;
         }
-        if (kc_map_has(users, f[0]))
+        char hash[AUTHN_HASH_LEN];
+        authn_token_hash(f[0], hash);
+        if (kc_map_has(users, hash))
                 kc_log_warn("Duplicate token has been found in token file, ignoring", "path", path, "record",
                     kc_log_i64(number));
         KC_CLEANUP(kc_strv_freep) char **groups = n >= 4 && f[3][0] != '\0' ? kc_strv_split(f[3], ',') : NULL;
-        (void)kc_map_set(users, f[0], kc_user_new(f[1], f[2], groups));
+        (void)kc_map_set(users, hash, kc_user_new(f[1], f[2], groups));
         return 0;
 }
 
-int authn_token_file_load(const char *path, struct kc_map **ret, struct kc_error *err)
+static int load(const char *path, struct kc_map **ret, struct kc_error *err)
 {
-        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        KC_CLEANUP(wipe) struct kc_buf text = KC_BUF_INIT;
         int r = kc_file_read(path, TOKEN_FILE_MAX, &text, err);
         if (r < 0)
                 return r;
         KC_CLEANUP(kc_map_freep) struct kc_map *users = kc_map_new(free_user);
         struct reader in = {.path = path, .at = kc_buf_str(&text), .line = 1};
         for (int number = 1;; number++) {
-                KC_CLEANUP(kc_strv_freep) char **fields = NULL;
+                KC_CLEANUP(wipe_fields) char **fields = NULL;
                 r = next_record(&in, &fields, err);
                 if (r < 0)
                         return r;
@@ -134,5 +155,41 @@ int authn_token_file_load(const char *path, struct kc_map **ret, struct kc_error
                         return r;
         }
         *ret = KC_TAKE(users);
+        return 0;
+}
+
+static void token_file_free(void *self)
+{
+        struct token_file *f = self;
+        kc_map_free(f->users);
+        kc_free(f);
+}
+
+static int authenticate(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+{
+        const struct token_file *f = self;
+        char hash[AUTHN_HASH_LEN];
+        (void)err; /* a token is in the file, or it is not ours */
+        authn_token_hash(t->text, hash);
+        const struct kc_user *u = kc_map_get(f->users, hash);
+        if (!u)
+                return 0;
+        KC_CLEANUP(kc_strv_freep) char **both = authn_intersect(f->audiences, t->audiences);
+        if (kc_strv_len(t->audiences) > 0 && kc_strv_len(both) == 0)
+                return 0;
+        ret->user = kc_user_ref(u);
+        ret->audiences = KC_TAKE(both);
+        return 1;
+}
+
+int authn_token_file_new(const char *path, char *const *audiences, struct authn_method *ret, struct kc_error *err)
+{
+        struct kc_map *users = NULL;
+        int r = load(path, &users, err);
+        if (r < 0)
+                return r;
+        struct token_file *f = KC_NEW(struct token_file);
+        *f = (struct token_file){.users = users, .audiences = audiences};
+        *ret = (struct authn_method){.authenticate = authenticate, .free = token_file_free, .self = f};
         return 0;
 }

@@ -26,7 +26,7 @@ struct kc_apiserver_options {
         int min_request_timeout;                          /* seconds */
         int http2_max_streams;
         /* authentication */
-        bool anonymous_auth;
+        bool anonymous_auth, enable_bootstrap_token_auth;
         char *token_auth_file;
         char **service_account_key_files, **service_account_issuers, **api_audiences;
         char *service_account_signing_key_file, *service_account_jwks_uri;

@@ -153,6 +153,7 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
             .service_account_issuers = o->service_account_issuers,
             .api_audiences = o->api_audiences,
             .service_account_lookup = o->service_account_lookup,
+            .bootstrap_tokens = o->enable_bootstrap_token_auth,
             .anonymous = o->anonymous_auth,
         };
         const struct kc_authz_opts zo = {
