@@ -11,7 +11,7 @@ struct kc_cm_options;
 struct kc_cm_context {
         struct kc_loop *loop;
         struct kc_pool *pool;
-        struct kc_rest *rest;
+        struct kc_rest *rest; /* the controller's own (clients.h) */
         struct kc_informers
             *informers; /* take informers in start(); they are started after all controllers have theirs */
         const struct kc_cm_options *options;

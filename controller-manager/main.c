@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "controller-manager/clients.h"
 #include "controller-manager/context.h"
 #include "controller-manager/options.h"
 
@@ -11,7 +12,8 @@ enum { WORKERS = 32, MAX_WAITING = 10000 };
 struct app {
         struct kc_cm_options options;
         struct kc_component component;
-        void **states; /* one for each controller of the table; NULL: not running */
+        struct kc_cm_clients *clients; /* NULL: all controllers are the controller manager */
+        void **states;                 /* one for each controller of the table; NULL: not running */
 };
 
 static void start_controllers(void *arg)
@@ -27,7 +29,6 @@ static int init_controllers(struct app *a, struct kc_error *err)
 {
         struct kc_cm_context c = {.loop = a->component.loop,
             .pool = a->component.pool,
-            .rest = a->component.rest,
             .informers = a->component.informers,
             .options = &a->options};
 
@@ -35,6 +36,7 @@ static int init_controllers(struct app *a, struct kc_error *err)
                 const struct kc_controller_def *d = kc_controllers[i];
                 if (!kc_cm_enabled(&a->options, d->name, d->disabled_by_default))
                         continue;
+                c.rest = a->clients ? kc_cm_clients_get(a->clients, d->name) : a->component.rest;
                 int rc = d->init(&c, &a->states[i], err);
                 if (rc < 0)
                         return kc_error_wrap(err, "%s", d->name);
@@ -61,6 +63,8 @@ static int run(struct app *a, struct kc_error *err)
         int rc =
             kc_component_init(c, "kube-controller-manager", a->options.component.kubeconfig, WORKERS, MAX_WAITING, err);
 
+        if (rc == 0 && a->options.use_service_account_credentials)
+                rc = kc_cm_clients_new(c->rest, a->options.component.kubeconfig, &a->clients, err);
         if (rc < 0)
                 return rc;
         c->on_leading = on_leading;
@@ -79,10 +83,12 @@ int main(int argc, char **argv)
                 rc = run(&a, &err);
         if (rc < 0)
                 kc_log_error(&err, "kube-controller-manager failed");
+        kc_cm_clients_close(a.clients);
         kc_component_drain(&a.component);
         for (size_t i = 0; i < kc_n_controllers; i++)
                 if (a.states[i])
                         kc_controllers[i]->free(a.states[i]);
+        kc_cm_clients_free(a.clients);
         kc_component_done(&a.component);
         kc_free(a.states);
         kc_cm_options_done(&a.options);

@@ -15,6 +15,7 @@ struct kc_cm_options {
         double node_eviction_rate, secondary_node_eviction_rate, unhealthy_zone_threshold;
         int large_cluster_size_threshold;
         /* Service accounts */
+        bool use_service_account_credentials;
         char *root_ca_file, *sa_private_key_file;
         int terminated_pod_gc_threshold;
         /* Numbers of workers */

@@ -22,6 +22,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_disruption_controller,
     &kc_servicecidr_controller,
     &kc_podgc_controller,
+    &kc_clusterroleaggregation_controller,
     &kc_garbagecollector_controller,
 };
 const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);

@@ -49,7 +49,7 @@ start_kube-apiserver() {
 start_kube-controller-manager() {
     start_daemon kube-controller-manager "$BIN_DIR/kube-controller-manager" \
         --kubeconfig="$CONFIG_DIR/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=true \
-        --allocate-node-cidrs=true --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
+        --use-service-account-credentials=true --allocate-node-cidrs=true --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
         --root-ca-file="$PKI_DIR/ca.crt" --service-account-private-key-file="$PKI_DIR/sa.key"
 }
 

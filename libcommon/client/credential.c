@@ -20,6 +20,7 @@ struct kc_credential {
         char *basic; /* base64 of "user:password" */
         char *token_file;
         struct json_object *exec;
+        struct kc_token_source source; /* fetch NULL: none */
         char *cluster_server;
         char *cert_pem, *key_pem; /* of the plugin's first answer */
         pthread_mutex_t lock;
@@ -27,6 +28,7 @@ struct kc_credential {
         char *token;
         kc_mono token_read; /* of the file */
         kc_time expires;    /* of the plugin's token; 0: never */
+        kc_mono use_until;  /* of the source's token; 0: for ever */
 };
 
 extern char **environ;
@@ -145,10 +147,40 @@ int kc_credential_new(const struct kc_client_config *config, struct kc_credentia
         return 0;
 }
 
+struct kc_credential *kc_credential_new_source(const struct kc_token_source *take_source)
+{
+        struct kc_credential *c = KC_NEW(struct kc_credential);
+        pthread_mutex_init(&c->lock, NULL);
+        c->source = *take_source;
+        return c;
+}
+
+int kc_credential_prepare(struct kc_credential *c, struct kc_error *err)
+{
+        if (!c->source.fetch)
+                return 0;
+        int r = 0;
+        pthread_mutex_lock(&c->lock);
+        if (!c->token || (c->use_until && kc_clock_mono(NULL) >= c->use_until)) {
+                char *token = NULL;
+                int64_t lifetime = 0;
+                r = c->source.fetch(c->source.arg, &token, &lifetime, err);
+                if (r == 0) {
+                        kc_free(c->token);
+                        c->token = token;
+                        c->use_until = lifetime ? kc_clock_mono(NULL) + lifetime : 0;
+                }
+        }
+        pthread_mutex_unlock(&c->lock);
+        return r;
+}
+
 void kc_credential_free(struct kc_credential *c)
 {
         if (!c)
                 return;
+        if (c->source.free)
+                c->source.free(c->source.arg);
         pthread_mutex_destroy(&c->lock);
         if (c->token)
                 kc_free_secret(c->token, strlen(c->token));
@@ -184,6 +216,12 @@ char *kc_credential_header(struct kc_credential *c, bool may_block)
 
 bool kc_credential_rejected(struct kc_credential *c)
 {
+        if (c->source.fetch) {
+                pthread_mutex_lock(&c->lock);
+                kc_free(KC_TAKE(c->token));
+                pthread_mutex_unlock(&c->lock);
+                return true;
+        }
         if (!c->exec)
                 return false;
         struct kc_error err = KC_ERROR_INIT;

@@ -30,11 +30,12 @@ enum {
 static const struct kc_json_limits response_limits = {.max_bytes = 64 << 20, .max_depth = 128, .max_nodes = 16 << 20};
 
 struct kc_rest {
-        atomic_int refs; /* the owner's, one for each stream */
+        atomic_int refs;      /* the owner's, one for each stream and for each client that has this one as base */
+        struct kc_rest *base; /* whose connections, lock and end these are; NULL: its own */
         struct kc_loop *loop;
         struct kc_http_client *http;
         struct kc_credential *credential;
-        char *base; /* "https://10.0.0.1:6443/prefix", no slash at the end */
+        char *url;  /* "https://10.0.0.1:6443/prefix", no slash at the end */
         char *host; /* "10.0.0.1:6443" */
         char *as_user, **as_groups, *as_uid;
         int timeout_ms;
@@ -58,11 +59,11 @@ static void cond_init(pthread_cond_t *cond)
 
 static int set_server(struct kc_rest *r, const char *server, struct kc_error *err)
 {
-        r->base = strstr(server, "://") ? kc_strdup(server) : kc_asprintf("http://%s", server);
-        for (size_t len = strlen(r->base); len > 0 && r->base[len - 1] == '/'; len--)
-                r->base[len - 1] = '\0';
-        const char *host = strstr(r->base, "://") + strlen("://");
-        if (!kc_str_has_prefix(r->base, "https://") && !kc_str_has_prefix(r->base, "http://"))
+        r->url = strstr(server, "://") ? kc_strdup(server) : kc_asprintf("http://%s", server);
+        for (size_t len = strlen(r->url); len > 0 && r->url[len - 1] == '/'; len--)
+                r->url[len - 1] = '\0';
+        const char *host = strstr(r->url, "://") + strlen("://");
+        if (!kc_str_has_prefix(r->url, "https://") && !kc_str_has_prefix(r->url, "http://"))
                 return kc_error_set(err, EINVAL, "host must be a URL or a host:port pair: \"%s\"", server);
         r->host = kc_strndup(host, strcspn(host, "/"));
         return 0;
@@ -113,9 +114,29 @@ int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, con
         return 0;
 }
 
+struct kc_rest *kc_rest_new_with_tokens(struct kc_rest *base, const struct kc_token_source *take_source)
+{
+        struct kc_rest *r = KC_NEW(struct kc_rest);
+        atomic_init(&r->refs, 1);
+        atomic_fetch_add(&base->refs, 1);
+        r->base = base;
+        r->loop = base->loop;
+        r->timeout_ms = base->timeout_ms;
+        r->url = kc_strdup(base->url);
+        r->host = kc_strdup(base->host);
+        r->credential = kc_credential_new_source(take_source);
+        return r;
+}
+
+/* The client that has the connections. */
+static struct kc_rest *owner_of(struct kc_rest *r)
+{
+        return r->base ? r->base : r;
+}
+
 void kc_rest_close(struct kc_rest *r)
 {
-        if (!r)
+        if (!r || r->base)
                 return;
         pthread_mutex_lock(&r->lock);
         r->closing = true;
@@ -132,9 +153,13 @@ static void unref(struct kc_rest *r)
         if (atomic_fetch_sub(&r->refs, 1) != 1)
                 return;
         kc_credential_free(r->credential);
-        pthread_cond_destroy(&r->wake);
-        pthread_mutex_destroy(&r->lock);
-        kc_free(r->base);
+        if (r->base) {
+                unref(r->base);
+        } else {
+                pthread_cond_destroy(&r->wake);
+                pthread_mutex_destroy(&r->lock);
+        }
+        kc_free(r->url);
         kc_free(r->host);
         kc_free(r->as_user);
         kc_strv_free(r->as_groups);
@@ -164,6 +189,7 @@ static int closed(struct kc_error *err)
 static int start(
     struct kc_rest *r, const struct kc_http_call_opts *o, struct kc_http_call **ret_call, struct kc_error *err)
 {
+        r = owner_of(r);
         pthread_mutex_lock(&r->lock);
         if (r->closing) {
                 pthread_mutex_unlock(&r->lock);
@@ -183,6 +209,7 @@ static int start(
 static int pause_for(struct kc_rest *r, int64_t usec, struct kc_error *err)
 {
         struct timespec until;
+        r = owner_of(r);
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += usec / KC_SEC;
         until.tv_nsec += usec % KC_SEC * 1000;
@@ -310,7 +337,10 @@ static void on_answer(struct kc_http_call *call, int code, struct kc_bytes *body
 
 static int exchange(struct kc_rest *r, const struct request *q, struct answer *a, struct kc_error *err)
 {
-        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->base, q->path);
+        int e = kc_credential_prepare(r->credential, err);
+        if (e < 0)
+                return e;
+        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->url, q->path);
         KC_CLEANUP(kc_strv_freep) char **headers = make_headers(r, q->content_type, q->accept, true);
         struct kc_http_call_opts opts = {.method = q->method,
             .url = url,
@@ -320,7 +350,7 @@ static int exchange(struct kc_rest *r, const struct request *q, struct answer *a
             .on_done = on_answer,
             .arg = a};
         kc_mono since = kc_clock_mono(NULL);
-        int e = start(r, &opts, NULL, err);
+        e = start(r, &opts, NULL, err);
         if (e < 0)
                 return e;
         pthread_mutex_lock(&a->lock);
@@ -490,7 +520,7 @@ int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, cons
         s->cbs = *cbs;
         s->arg = arg;
         s->since = kc_clock_mono(NULL);
-        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->base, path);
+        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->url, path);
         KC_CLEANUP(kc_strv_freep) char **headers = make_headers(r, NULL, accept, !kc_loop_in_thread(r->loop));
         struct kc_http_call_opts opts = {.url = url,
             .headers = headers,

@@ -33,6 +33,19 @@ struct kc_rest_opts {
 /* The loop drives all I/O and must outlive the client. */
 int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, const struct kc_rest_opts *o,
     struct kc_rest **ret, struct kc_error *err);
+
+/* Where a client's bearer tokens come from. */
+struct kc_token_source {
+        /* On a worker thread, one at a time: a new token (heap) and how long it may be used (usec; 0: for ever). It is
+         * asked for before the first request, when that time is over, and after a 401. */
+        int (*fetch)(void *arg, char **ret_token, int64_t *ret_lifetime, struct kc_error *err);
+        void (*free)(void *arg); /* NULL: nothing to free */
+        void *arg;
+};
+/* A client that shares base's connections and ends with it, but has these tokens in place of base's credentials. base
+ * must have no client certificate, which would be who it is to the server. For blocking calls, not for streams. */
+struct kc_rest *kc_rest_new_with_tokens(struct kc_rest *base, const struct kc_token_source *take_source);
+
 /* On the loop, or after it has stopped. Calls under way fail with -ECANCELED. */
 void kc_rest_free(struct kc_rest *r);
 KC_DEFINE_CLEANUP(struct kc_rest *, kc_rest_free)

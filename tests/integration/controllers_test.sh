@@ -2,18 +2,20 @@
 # kube-controller-manager and kube-scheduler against a real API server, watched with real kubectl. Nodes are made by the
 # test; in place of kubelets a loop renews their Leases, makes bound pods ready and ends those that are being deleted.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
+start_control_plane --authorization-mode=RBAC
+daemon_kubeconfig kcm
+daemon_kubeconfig scheduler
 mkdir "$WORK/alive"
 
 start_kcm() {
-    "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+    "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --use-service-account-credentials --bind-address=127.0.0.1 --secure-port="$(free_port)" \
         --leader-elect=false --allocate-node-cidrs=true --cluster-cidr=10.244.0.0/16 --root-ca-file="$WORK/ca.crt" \
         --node-monitor-grace-period=8s --node-startup-grace-period=60s >>"$WORK/kcm.log" 2>&1 &
     KCM_PID=$!
     PIDS+=("$KCM_PID")
 }
 start_kcm
-"$KUBEC_BIN/kube-scheduler" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+"$KUBEC_BIN/kube-scheduler" --kubeconfig="$WORK/scheduler.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false >"$WORK/scheduler.log" 2>&1 &
 SCHEDULER_PID=$!
 PIDS+=("$SCHEDULER_PID")

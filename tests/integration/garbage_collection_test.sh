@@ -1,8 +1,9 @@
 #!/bin/bash
 # Owners that are not where a reference says, and foreground deletions that end when nothing stands in their way any more.
 . "$(dirname "$0")/lib.sh"
-start_control_plane
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$KUBECONFIG" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+start_control_plane --authorization-mode=RBAC
+daemon_kubeconfig kcm
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --use-service-account-credentials --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false --controllers=garbage-collector-controller >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")

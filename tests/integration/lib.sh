@@ -128,10 +128,9 @@ current-context: test
 CONFIG
 }
 
-# daemon_kubeconfig <kcm|scheduler>: writes $WORK/<name>.kubeconfig for the daemon's own identity, with what deploy/up lets it do.
+# daemon_kubeconfig <kcm|scheduler>: writes $WORK/<name>.kubeconfig for the daemon's own identity.
 daemon_kubeconfig() {
     kubeconfig "$1" "$1-token"
-    [ "$1" != kcm ] || kubectl apply -f "$TESTS_DIR/../deploy/rbac/controller-manager.yaml" >/dev/null || fail "RBAC of the controllers"
 }
 
 # --- daemons

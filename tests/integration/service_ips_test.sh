@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 start_control_plane --authorization-mode=RBAC --service-cluster-ip-range=10.96.0.0/28
 daemon_kubeconfig kcm
-"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 --secure-port="$(free_port)" \
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --use-service-account-credentials --bind-address=127.0.0.1 --secure-port="$(free_port)" \
     --leader-elect=false --controllers=service-cidr-controller >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")
