@@ -104,24 +104,6 @@ static void service_accounts_are_subjects(void **state)
             why, "RBAC: allowed by RoleBinding \"b/default\" of Role \"r\" to ServiceAccount \"s1/default\"");
 }
 
-static void aggregated_roles_follow_labels(void **state)
-{
-        struct fixture *f = *state;
-        KC_CLEANUP(kc_user_unrefp) struct kc_user *jane = user("jane", NULL);
-        const struct kc_authz_attrs a = ask(jane, "get", "pods", "", "x");
-        put(f, RBAC, "clusterroles", "",
-            kc_json_build("{'metadata':{'name':'all'},'rules':[],'aggregationRule':{'clusterRoleSelectors':["
-                          "{'matchLabels':{'part':'yes'}}]}}"));
-        bind(f, "", "b", "ClusterRole", "all", subject("User", "jane"));
-        put(f, RBAC, "clusterroles", "",
-            kc_json_build("{'metadata':{'name':'one','labels':{'part':'yes'}},'rules':%o}", read_pods()));
-        EVENTUALLY(may(f, &a));
-        assert_int_equal(change_as(f, NULL, RBAC, "clusterroles", "", "", "one",
-                             kc_json_build("{'metadata':{'labels':{'part':'no'}}}"), NULL),
-            0);
-        EVENTUALLY(!may(f, &a));
-}
-
 static void masters_may_do_everything(void **state)
 {
         struct fixture *f = *state;
@@ -271,7 +253,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(bindings_give_roles),
             TEST(service_accounts_are_subjects),
-            TEST(aggregated_roles_follow_labels),
             TEST(masters_may_do_everything),
             TEST(rules_of_a_user),
             TEST(nobody_grants_what_they_lack),
