@@ -48,6 +48,7 @@ void kc_cli_done(struct kc_cli *c)
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         kc_strv_free(c->as_groups);
+        kc_strv_free(c->warnings);
 }
 
 int kc_cli_config(struct kc_cli *c, const struct json_object **ret, struct kc_error *err)
@@ -168,6 +169,16 @@ int kc_cli_request_timeout_ms(const struct kc_cli *c, int *ret_ms, struct kc_err
         return 0;
 }
 
+/* On the loop. Each of them once. */
+static void on_warning(const char *text, void *arg)
+{
+        struct kc_cli *c = arg;
+        if (kc_strv_has(c->warnings, text))
+                return;
+        kc_strv_push(&c->warnings, text);
+        (void)fprintf(c->err, "Warning: %s\n", text);
+}
+
 int kc_cli_rest(struct kc_cli *c, struct kc_rest **ret, struct kc_error *err)
 {
         if (!c->rest) {
@@ -179,8 +190,10 @@ int kc_cli_rest(struct kc_cli *c, struct kc_rest **ret, struct kc_error *err)
                         e = kc_loop_new("kubec-io", &c->loop, err);
                 if (e < 0)
                         return e;
-                struct kc_rest_opts o = {
-                    .user_agent = "kubec/" KC_KUBE_VERSION, .timeout_ms = timeout_ms > 0 ? timeout_ms : NO_TIMEOUT_MS};
+                struct kc_rest_opts o = {.user_agent = "kubec/" KC_KUBE_VERSION,
+                    .timeout_ms = timeout_ms > 0 ? timeout_ms : NO_TIMEOUT_MS,
+                    .on_warning = on_warning,
+                    .warning_arg = c};
                 e = kc_rest_new(c->loop, &c->config, &o, &c->rest, err);
                 if (e == 0)
                         e = kc_loop_start_thread(c->loop, err);

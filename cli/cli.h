@@ -19,6 +19,7 @@ struct kc_cli {
         char *request_timeout;
         int verbosity;
         bool help;
+        int dash; /* positional arguments in front of "--"; -1: there was none */
         /* Made at first need; see the functions below. */
         struct json_object *config_tree;
         struct kc_client_config config;
@@ -27,6 +28,7 @@ struct kc_cli {
         struct kc_loop *loop;
         struct kc_rest *rest;
         struct kc_resource_map *map;
+        char **warnings;    /* strv of the server's, said so far. The loop's */
         int yaml_documents; /* printed so far: "---" stands between them */
 };
 
@@ -51,7 +53,7 @@ struct kc_command {
         const struct kc_flag *flags; /* values are static: one command runs per process */
         size_t n_flags;
         /* args: a strv of the positional arguments, never NULL. 0, or a negative errno with err set (which the caller
-         * prints as kubectl does). KC_CLI_FAILED: everything was said, exit 1. */
+         * prints as kubectl does). Positive: everything was said, that is the exit code; KC_CLI_FAILED is 1. */
         int (*run)(struct kc_cli *c, char **args, struct kc_error *err);
         const struct kc_command *subs; /* subcommands, which may have theirs */
         size_t n_subs;

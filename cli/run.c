@@ -82,6 +82,18 @@ static int next_word(int argc, char *const *argv, int at, const struct kc_flag *
         return KC_MIN(at, argc);
 }
 
+/* Of so many positional arguments, how many stand in front of "--"; -1: there is none. */
+static int args_in_front(int argc, char *const *argv, const struct kc_flag *flags, size_t n, size_t n_args)
+{
+        for (int at = 1; at < argc; at++) {
+                if (kc_streq(argv[at], "--"))
+                        return (int)n_args - (argc - at - 1);
+                if (argv[at][0] == '-' && argv[at][1] != '\0' && takes_next(argv[at], flags, n))
+                        at++;
+        }
+        return -1;
+}
+
 static bool is_called(const struct kc_command *cmd, const char *name)
 {
         return kc_streq(cmd->name, name) || (cmd->alias && kc_streq(cmd->alias, name));
@@ -164,6 +176,7 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
                 kc_error_done(&err);
                 return 1;
         }
+        c->dash = args_in_front(argc, argv, flags, n, kc_strv_len(args));
         kc_log_set_verbosity(c->verbosity);
         if (c->help || !cmd->run) {
                 print_help(c, cmd, flags, n);
@@ -176,7 +189,7 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         kc_error_done(&err);
         if (fflush(c->out) != 0)
                 return kc_cli_write_failed(c);
-        return e == 0 ? 0 : 1;
+        return e < 0 ? 1 : e;
 }
 
 /* Follows the words behind the command to its subcommand; named: the words that were names. */

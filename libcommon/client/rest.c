@@ -39,6 +39,8 @@ struct kc_rest {
         char *host; /* "10.0.0.1:6443" */
         char *as_user, **as_groups, *as_uid;
         int timeout_ms;
+        void (*on_warning)(const char *text, void *arg);
+        void *warning_arg;
         pthread_mutex_t lock;
         pthread_cond_t wake; /* closing, or starting has become 0 */
         /* guarded by lock: */
@@ -97,6 +99,8 @@ int kc_rest_new(struct kc_loop *loop, const struct kc_client_config *config, con
         pthread_mutex_init(&r->lock, NULL);
         cond_init(&r->wake);
         r->timeout_ms = o && o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
+        r->on_warning = o ? o->on_warning : NULL;
+        r->warning_arg = o ? o->warning_arg : NULL;
         r->limited = o && o->qps > 0;
         if (r->limited)
                 kc_bucket_init(&r->bucket, o->qps, o->burst, kc_clock_mono(NULL));
@@ -299,12 +303,13 @@ struct answer {
         struct kc_error err;
         pthread_mutex_t lock;
         pthread_cond_t cond;
+        const struct kc_rest *rest;
         bool done; /* guarded by lock */
 };
 
-static void answer_init(struct answer *a)
+static void answer_init(struct answer *a, const struct kc_rest *r)
 {
-        *a = (struct answer){0};
+        *a = (struct answer){.rest = r};
         pthread_mutex_init(&a->lock, NULL);
         cond_init(&a->cond);
 }
@@ -318,10 +323,34 @@ static void answer_done(struct answer *a)
         pthread_mutex_destroy(&a->lock);
 }
 
+/* Hands over `299 - "text"`, quoted pairs resolved. */
+static void on_warning_header(const struct kc_rest *r, const char *value)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        const char *quote = kc_str_has_prefix(value, "299 ") ? strchr(value, '"') : NULL;
+        if (!quote)
+                return;
+        for (const char *p = quote + 1; *p && *p != '"'; p++) {
+                if (*p == '\\' && p[1])
+                        p++;
+                kc_buf_addc(&text, *p);
+        }
+        r->on_warning(kc_buf_str(&text), r->warning_arg);
+}
+
+static void report_warnings(struct kc_http_call *call, const struct kc_rest *r)
+{
+        const char *value;
+        for (size_t i = 0; r->on_warning && (value = kc_http_call_header_at(call, "Warning", i)); i++)
+                on_warning_header(r, value);
+}
+
 static void on_answer(struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg)
 {
         struct answer *a = arg;
         const char *retry_after = code > 0 ? kc_http_call_header(call, "Retry-After") : NULL;
+        if (code > 0)
+                report_warnings(call, a->rest);
         pthread_mutex_lock(&a->lock);
         a->code = code;
         a->body = body ? kc_bytes_ref(body) : NULL;
@@ -400,7 +429,7 @@ static int perform(struct kc_rest *r, const struct request *q, struct kc_bytes *
                 if (e < 0)
                         return e;
                 KC_CLEANUP(answer_done) struct answer a;
-                answer_init(&a);
+                answer_init(&a, r);
                 e = exchange(r, q, &a, err);
                 if (e < 0)
                         return e;

@@ -28,6 +28,9 @@ struct kc_rest_opts {
         double qps;             /* client-side limit; <= 0: none */
         int burst;
         int timeout_ms; /* per call except watches; 0: 30000 */
+        /* The text of each Warning header of an answer, in order; on the loop. NULL: they are dropped. */
+        void (*on_warning)(const char *text, void *arg);
+        void *warning_arg;
 };
 
 /* The loop drives all I/O and must outlive the client. */

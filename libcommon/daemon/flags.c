@@ -86,7 +86,11 @@ static int set_number(const struct kc_flag *f, const char *value, struct kc_erro
 /* The first occurrence replaces the default, later ones add. */
 static int set_list(const struct kc_flag *f, const char *value, bool first, struct kc_error *err)
 {
-        KC_CLEANUP(kc_strv_freep) char **parts = kc_strv_split(value, ',');
+        KC_CLEANUP(kc_strv_freep) char **parts = NULL;
+        if (f->kind == KC_FLAG_ARRAY)
+                kc_strv_push(&parts, value);
+        else
+                parts = kc_strv_split(value, ',');
         if (f->kind == KC_FLAG_MAP)
                 for (char **p = parts; p && *p; p++)
                         if (!strchr(*p, '=')) {
@@ -128,6 +132,7 @@ static int set_value(const struct kc_flag *f, const char *value, bool first, str
                 why = kc_asprintf("time: invalid duration \"%s\"", value);
                 return invalid(f, value, why, err);
         case KC_FLAG_STRV:
+        case KC_FLAG_ARRAY:
         case KC_FLAG_MAP:
                 return set_list(f, value, first, err);
         case KC_FLAG_IGNORED:

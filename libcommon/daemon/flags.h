@@ -16,6 +16,7 @@ enum kc_flag_kind {
         KC_FLAG_DOUBLE,   /* double * */
         KC_FLAG_DURATION, /* int64_t *, microseconds; Go syntax */
         KC_FLAG_STRV,     /* char *** : comma-separated and repeatable */
+        KC_FLAG_ARRAY,    /* char *** : repeatable; commas stay */
         KC_FLAG_MAP,      /* char *** of "k=v" elements, comma-separated and repeatable */
         KC_FLAG_IGNORED,  /* accepted for compatibility, has no effect; value NULL */
 };

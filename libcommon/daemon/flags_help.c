@@ -17,6 +17,7 @@ static const char *type_name(enum kc_flag_kind kind)
             [KC_FLAG_DOUBLE] = "float",
             [KC_FLAG_DURATION] = "duration",
             [KC_FLAG_STRV] = "strings",
+            [KC_FLAG_ARRAY] = "stringArray",
             [KC_FLAG_MAP] = "mapStringString",
             [KC_FLAG_IGNORED] = "string"};
         return names[kind];
@@ -52,6 +53,7 @@ static void add_default(struct kc_buf *out, const struct kc_flag *f)
                         kc_buf_addf(out, " (default %s)", kc_duration_format(*(int64_t *)f->value, text));
                 return;
         case KC_FLAG_STRV:
+        case KC_FLAG_ARRAY:
         case KC_FLAG_MAP:
                 if (kc_strv_len(*(char ***)f->value) > 0) {
                         KC_CLEANUP(kc_freep) char *joined = kc_strv_join(*(char ***)f->value, ",");

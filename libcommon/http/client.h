@@ -67,6 +67,8 @@ int kc_http_client_start(
 void kc_http_call_cancel(struct kc_http_call *call);
 /* A response header, in and after on_headers; NULL: absent. On the loop. */
 const char *kc_http_call_header(struct kc_http_call *call, const char *name);
+/* The i-th of that name, of those that come several times. */
+const char *kc_http_call_header_at(struct kc_http_call *call, const char *name, size_t i);
 /* The raw connection, in on_headers of a call with upgrade whose code is 101: the caller's from here on, independent of
  * the call (whose on_done follows with 101 and no error) and of its timeouts. Callbacks come after on_done; on_close is
  * the last one, at the latest when the client is freed. Not taken: the connection is closed. Any other code is an

@@ -25,12 +25,17 @@ void http_call_unref(struct kc_http_call *call)
         kc_free(call);
 }
 
-const char *kc_http_call_header(struct kc_http_call *call, const char *name)
+const char *kc_http_call_header_at(struct kc_http_call *call, const char *name, size_t nth)
 {
         for (size_t i = 0; call->headers && call->headers[i] && call->headers[i + 1]; i += 2)
-                if (kc_strcaseeq(call->headers[i], name))
+                if (kc_strcaseeq(call->headers[i], name) && nth-- == 0)
                         return call->headers[i + 1];
         return NULL;
+}
+
+const char *kc_http_call_header(struct kc_http_call *call, const char *name)
+{
+        return kc_http_call_header_at(call, name, 0);
 }
 
 /* --- The end */
