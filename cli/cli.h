@@ -99,7 +99,8 @@ bool kc_cli_errors_report(struct kc_cli *c, const struct kc_cli_errors *l);
 /* The messages as one: "", "a", "[a, b]". Heap. */
 char *kc_cli_errors_join(const struct kc_cli_errors *l);
 void kc_cli_errors_done(struct kc_cli_errors *l);
-/* The output cannot be written: says why, but for a closed pipe (kubec ... | head). Returns KC_CLI_FAILED. */
+/* The output cannot be written (errno): says why, but ends by SIGPIPE for a closed pipe (kubec ... | head). Returns
+ * KC_CLI_FAILED. */
 int kc_cli_write_failed(struct kc_cli *c);
 /* "error: <message>\nSee 'kubec get -h' for help and examples" */
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)

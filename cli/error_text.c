@@ -1,5 +1,6 @@
 /* Errors as kubectl's cmdutil.CheckErr prints them. Any thread. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -137,8 +138,11 @@ void kc_cli_errors_done(struct kc_cli_errors *l)
 
 int kc_cli_write_failed(struct kc_cli *c)
 {
-        if (errno != EPIPE)
-                (void)fprintf(c->err, "error: write: %s\n", strerror(errno));
+        if (errno == EPIPE) {
+                (void)signal(SIGPIPE, SIG_DFL);
+                (void)raise(SIGPIPE); /* how kubectl ends then */
+        }
+        (void)fprintf(c->err, "error: write: %s\n", strerror(errno));
         return KC_CLI_FAILED;
 }
 

@@ -31,14 +31,28 @@ void kc_founds_done(struct kc_founds *l)
         *l = (struct kc_founds){0};
 }
 
+/* What is not there because its namespace is not there: that is the error, as of kubectl's builder. */
+static void blame_namespace(struct kc_cli *c, const char *ns, struct kc_error *err)
+{
+        struct kc_error why = KC_ERROR_INIT;
+        KC_CLEANUP(kc_json_freep) struct json_object *obj = NULL;
+        if (!kc_error_is(err, KC_REASON_NOT_FOUND) || kc_str_empty(ns) || kc_streq(ns, "default"))
+                return;
+        KC_CLEANUP(kc_freep) char *path = kc_gvr_path(&KC_NAMESPACES, NULL, ns, NULL);
+        if (kc_cli_fetch(c, path, "application/json", &obj, &why) < 0 && kc_error_is(&why, KC_REASON_NOT_FOUND))
+                kc_error_move(err, &why);
+        kc_error_done(&why);
+}
+
 static void add_one(
     struct kc_cli *c, const struct kc_api_resource *res, const char *ns, const char *name, struct kc_founds *l)
 {
         struct kc_error why = KC_ERROR_INIT;
         struct json_object *obj = NULL;
-        if (kc_cli_get(c, res, ns, name, &obj, &why) < 0)
+        if (kc_cli_get(c, res, ns, name, &obj, &why) < 0) {
+                blame_namespace(c, res->namespaced ? ns : NULL, &why);
                 kc_cli_errors_take(&l->errors, &why);
-        else
+        } else
                 kc_founds_push(l, res, obj);
 }
 

@@ -562,3 +562,69 @@ int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, cons
                 stream_free(s);
         return e;
 }
+
+/* --- upgrades */
+
+struct upgrade {
+        struct kc_rest *rest;
+        struct kc_rest_upgrade_cbs cbs;
+        void *arg;
+        bool open;
+};
+
+static void on_upgrade_headers(struct kc_http_call *call, int code, void *arg)
+{
+        struct upgrade *u = arg;
+        u->open = code == 101;
+        if (u->open)
+                u->cbs.on_open(call, u->arg);
+}
+
+static void on_upgrade_done(
+    struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg)
+{
+        (void)call;
+        struct upgrade *u = arg;
+        struct kc_error why = KC_ERROR_INIT;
+        if (!u->open) {
+                KC_CLEANUP(kc_json_freep) struct json_object *status = NULL;
+                if (err && err->errnum)
+                        kc_error_copy(&why, err);
+                else if (kc_json_parse(kc_bytes_data(body), kc_bytes_len(body), NULL, &status, NULL) == 0 &&
+                         kc_streq(kc_json_str(status, "kind"), "Status"))
+                        (void)kc_error_from_response(&why, code, kc_bytes_data(body), kc_bytes_len(body));
+                else
+                        (void)kc_error_set(&why, EPROTO, "unable to upgrade connection: %s", kc_bytes_data(body));
+                u->cbs.on_fail(code, &why, u->arg);
+        }
+        kc_error_done(&why);
+        unref(u->rest);
+        kc_free(u);
+}
+
+int kc_rest_upgrade(struct kc_rest *r, const char *method, const char *path, char *const *headers,
+    const struct kc_rest_upgrade_cbs *cbs, void *arg, int timeout_ms, struct kc_http_call **ret_call,
+    struct kc_error *err)
+{
+        struct upgrade *u = KC_NEW(struct upgrade);
+        *u = (struct upgrade){.rest = r, .cbs = *cbs, .arg = arg};
+        atomic_fetch_add(&r->refs, 1);
+        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->base, path);
+        KC_CLEANUP(kc_strv_freep) char **all = make_headers(r, NULL, "*/*", !kc_loop_in_thread(r->loop));
+        for (char *const *h = headers; h && *h; h++)
+                kc_strv_push(&all, *h);
+        struct kc_http_call_opts opts = {.method = method,
+            .url = url,
+            .headers = all,
+            .timeout_ms = timeout_ms,
+            .upgrade = true,
+            .on_headers = on_upgrade_headers,
+            .on_done = on_upgrade_done,
+            .arg = u};
+        int e = start(r, &opts, ret_call, err);
+        if (e < 0) {
+                unref(u->rest);
+                kc_free(u);
+        }
+        return e;
+}

@@ -113,3 +113,17 @@ struct kc_rest_stream_cbs {
 struct kc_http_call;
 int kc_rest_stream(struct kc_rest *r, const char *path, const char *accept, const struct kc_rest_stream_cbs *cbs,
     void *arg, struct kc_http_call **ret_call, struct kc_error *err);
+
+/* --- Upgraded requests: exec, attach, port-forward. */
+struct kc_rest_upgrade_cbs {
+        /* 101: the stream has to be taken here (kc_http_call_take_stream). */
+        void (*on_open)(struct kc_http_call *call, void *arg);
+        /* Another answer (code, and the error it means: a Status, or "unable to upgrade connection: ...") or none (code
+         * 0). The last call. */
+        void (*on_fail)(int code, const struct kc_error *err, void *arg);
+};
+/* headers: strv of alternating name, value, beside those of the client. Exactly one of the callbacks comes, on the
+ * loop. Any thread. *ret_call (may be NULL) is valid until it has returned. timeout_ms: until the answer; 0: none. */
+int kc_rest_upgrade(struct kc_rest *r, const char *method, const char *path, char *const *headers,
+    const struct kc_rest_upgrade_cbs *cbs, void *arg, int timeout_ms, struct kc_http_call **ret_call,
+    struct kc_error *err);
