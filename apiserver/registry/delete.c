@@ -232,6 +232,7 @@ static int attempt(struct deletion *x, const struct kc_delete_request *d, struct
         KC_CLEANUP(kc_json_freep) struct json_object *obj = kc_object_copy_json(x->state.obj);
         /* Admission and hooks look at what the state held when the attempt began. */
         KC_CLEANUP(kc_object_unrefp) struct kc_object *old = kc_object_ref(x->state.obj);
+        (void)old; /* kept only */
         int r = decide(x, obj, err);
         if (r < 0 && reg_state_refresh(x->c, &x->state))
                 r = REG_AGAIN;

@@ -309,6 +309,7 @@ static int attempt(struct update *u, struct kc_error *err)
         KC_CLEANUP(kc_json_freep) struct json_object *obj = NULL;
         /* change works on what the state holds even when the state is replaced. */
         KC_CLEANUP(kc_object_unrefp) struct kc_object *old = kc_object_ref(u->state.obj);
+        (void)old; /* kept only */
         int r = change(u, &obj, err);
         if (r < 0 && reg_state_refresh(u->c, &u->state))
                 r = REG_AGAIN;

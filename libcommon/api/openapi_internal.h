@@ -92,3 +92,7 @@ void kc_openapi_write_operation(const struct kc_openapi_item *it, const struct k
 /* "createCoreV1NamespacedPodBinding": verb, "CoreV1", middle, kind, suffix (a subresource, in lower case). Heap. */
 char *kc_openapi_operation_id(
     const struct kc_openapi_item *it, const char *verb, const char *middle, const char *kind, const char *suffix);
+
+/* --- Protobuf (openapi_proto.c): a v2 document as gnostic's message, appended. What has no place in it is left out. */
+struct json_object;
+void openapi_write_proto(const struct json_object *doc, struct kc_buf *out);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/discovery.h"
+#include "api/openapi_internal.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -232,9 +233,8 @@ static void add_path(struct kc_buf *b, const char *name, const struct json_objec
         add_message(b, PATHS_PATH, &named);
 }
 
-void kc_openapi_v2_write_proto(struct kc_buf *out)
+void openapi_write_proto(const struct json_object *doc, struct kc_buf *out)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *doc = kc_openapi_v2();
         struct kc_buf info = KC_BUF_INIT, paths = KC_BUF_INIT;
         add_text(out, DOCUMENT_SWAGGER, kc_json_str(doc, "swagger"));
         add_text(&info, INFO_TITLE, kc_json_str_at(doc, "info.title"));
@@ -246,4 +246,10 @@ void kc_openapi_v2_write_proto(struct kc_buf *out)
         }
         add_message(out, DOCUMENT_PATHS, &paths);
         add_named_schemas(out, DOCUMENT_DEFINITIONS, kc_json_get(doc, "definitions"));
+}
+
+void kc_openapi_v2_write_proto(struct kc_buf *out)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *doc = kc_openapi_v2();
+        openapi_write_proto(doc, out);
 }

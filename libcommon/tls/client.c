@@ -27,7 +27,7 @@ static int set_trust(SSL_CTX *ctx, const struct kc_tls_client_opts *o, struct kc
                         kc_error_wrap(err, "CA certificates");
         } else if (o->ca_file) {
                 r = tls_store_add_file(store, o->ca_file, err);
-        } else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
+        } else if (!o->insecure_skip_verify && SSL_CTX_set_default_verify_paths(ctx) != 1) {
                 r = kc_error_set(err, EIO, "system's CA certificates: %s", kc_tls_errors());
         }
         return KC_MIN(r, 0);
@@ -40,8 +40,10 @@ static int use_cert_pem(SSL_CTX *ctx, const char *pem)
         X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
         int ok = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
         X509_free(cert);
-        while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-                ok = SSL_CTX_add0_chain_cert(ctx, cert) == 1;
+        while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+                ok = SSL_CTX_add1_chain_cert(ctx, cert) == 1; /* refuses weak ones */
+                X509_free(cert);
+        }
         BIO_free(bio);
         return ok;
 }

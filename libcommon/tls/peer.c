@@ -9,7 +9,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "tls/tls.h"
+#include "tls/tls_internal.h"
 
 void kc_sha256(const void *data, size_t len, unsigned char out[static 32])
 {
@@ -57,7 +57,7 @@ static bool read_subject(const X509 *cert, struct kc_tls_peer *p)
         return true;
 }
 
-static struct kc_tls_peer *read_peer(const X509 *cert)
+struct kc_tls_peer *tls_peer_read(const X509 *cert)
 {
         KC_CLEANUP(kc_tls_peer_freep) struct kc_tls_peer *p = KC_NEW(struct kc_tls_peer);
         unsigned char digest[EVP_MAX_MD_SIZE];
@@ -79,7 +79,7 @@ struct kc_tls_peer *kc_tls_peer_of(SSL *ssl)
         /* A resumed session was verified when it began; the certificate may have expired since. */
         if (SSL_session_reused(ssl) && X509_cmp_current_time(X509_get0_notAfter(cert)) <= 0)
                 return NULL;
-        return read_peer(cert);
+        return tls_peer_read(cert);
 }
 
 void kc_tls_peer_free(struct kc_tls_peer *p)

@@ -47,5 +47,8 @@ SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
 int tls_store_add_pem(X509_STORE *store, const char *pem, size_t len, struct kc_error *err);
 int tls_store_add_file(X509_STORE *store, const char *path, struct kc_error *err);
 
+/* What a certificate says, verified or not; NULL: a name in it is no text. The caller's. */
+struct kc_tls_peer *tls_peer_read(const X509 *cert);
+
 /* Tests: the clock that decides about looking at files. Before the first handshake. */
 void kc_tls_server_set_clock(struct kc_tls_server *s, const struct kc_clock *clock);

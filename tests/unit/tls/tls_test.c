@@ -473,6 +473,39 @@ static void test_bad_options(void **state)
             new_server((struct kc_tls_server_opts){.cipher_suites = good, .min_version = "VersionTLS13"}));
 }
 
+static char *text_of(const char *name)
+{
+        struct kc_buf b = KC_BUF_INIT;
+        assert_int_equal(kc_file_read(path_of(name), 1 << 20, &b, NULL), 0);
+        return kc_buf_take_str(&b);
+}
+
+/* A chain with a certificate that OpenSSL finds too weak is refused, and nothing leaks. */
+static void test_weak_chain(void **state)
+{
+        (void)state;
+        struct identity weak = {.cert = X509_new(), .key = EVP_RSA_gen(1024)};
+        ASN1_INTEGER_set(X509_get_serialNumber(weak.cert), 1);
+        X509_gmtime_adj(X509_getm_notBefore(weak.cert), -7200);
+        X509_gmtime_adj(X509_getm_notAfter(weak.cert), 7200);
+        X509_set_pubkey(weak.cert, weak.key);
+        assert_true(X509_sign(weak.cert, weak.key, EVP_sha256()) > 0);
+        write_pem("weak.crt", weak.cert, NULL);
+        KC_CLEANUP(kc_freep) char *own = text_of("admin.crt");
+        KC_CLEANUP(kc_freep) char *chain = text_of("weak.crt");
+        KC_CLEANUP(kc_freep) char *both = kc_asprintf("%s%s", own, chain);
+        KC_CLEANUP(kc_freep) char *key = text_of("admin.key");
+        struct kc_tls_client_opts o = {.ca_file = path_of("ca.crt"), .cert_pem = both, .key_pem = key};
+        struct kc_tls_client *c = NULL;
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+        assert_int_equal(kc_tls_client_new(&o, &c, &err), -EINVAL);
+        assert_non_null(strstr(kc_error_message(&err), "ca key too small"));
+        o.cert_pem = own;
+        assert_int_equal(kc_tls_client_new(&o, &c, &err), 0);
+        kc_tls_client_free(c);
+        drop(&weak);
+}
+
 static void test_self_signed(void **state)
 {
         (void)state;
@@ -521,6 +554,7 @@ int main(void)
             cmocka_unit_test(test_failures_in_words),
             cmocka_unit_test(test_reload),
             cmocka_unit_test(test_bad_options),
+            cmocka_unit_test(test_weak_chain),
             cmocka_unit_test(test_self_signed),
             cmocka_unit_test(test_secrets),
         };
