@@ -609,7 +609,7 @@ int kc_rest_upgrade(struct kc_rest *r, const char *method, const char *path, cha
         struct upgrade *u = KC_NEW(struct upgrade);
         *u = (struct upgrade){.rest = r, .cbs = *cbs, .arg = arg};
         atomic_fetch_add(&r->refs, 1);
-        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->base, path);
+        KC_CLEANUP(kc_freep) char *url = kc_asprintf("%s%s", r->url, path);
         KC_CLEANUP(kc_strv_freep) char **all = make_headers(r, NULL, "*/*", !kc_loop_in_thread(r->loop));
         for (char *const *h = headers; h && *h; h++)
                 kc_strv_push(&all, *h);

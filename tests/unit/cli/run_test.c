@@ -138,18 +138,19 @@ static void test_help(void **state)
         assert_non_null(strstr(seen.out, "--value"));
 }
 
-static void test_every_command_is_listed(void **state)
+static void test_commands_are_complete(void **state)
 {
         (void)state;
         size_t n;
         const struct kc_command *const *v = kc_cli_commands(&n);
         KC_CLEANUP(kc_strv_freep) char **names = NULL;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                assert_false(kc_strv_has(names, v[i]->name));
                 kc_strv_push(&names, v[i]->name);
-        KC_CLEANUP(kc_freep) char *all = kc_strv_join(names, " ");
-        assert_string_equal(all,
-            "get apply create replace delete label annotate patch taint cordon uncordon scale rollout "
-            "logs wait version config api-resources api-versions cluster-info auth");
+                assert_non_null(v[i]->summary);
+                assert_true(v[i]->run || v[i]->n_subs > 0);
+        }
+        assert_true(kc_strv_has(names, "get"));
 }
 
 /* --- error texts */
@@ -202,7 +203,7 @@ int main(void)
             cmocka_unit_test(test_a_flag_without_its_value),
             cmocka_unit_test(test_errors_exit_with_1),
             cmocka_unit_test(test_help),
-            cmocka_unit_test(test_every_command_is_listed),
+            cmocka_unit_test(test_commands_are_complete),
             cmocka_unit_test(test_one_invalid_field),
             cmocka_unit_test(test_several_errors),
         };
