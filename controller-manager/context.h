@@ -20,6 +20,7 @@ struct kc_cm_context {
 struct kc_controller_def {
         /* Upstream's name as --controllers takes it: "deployment-controller". */
         const char *name;
+        const char *alias; /* the name before v1.28, which is taken as well; NULL: none */
         bool disabled_by_default;
         /* Called once, on the loop, when this process has become the leader and before informers run: makes the state,
          * takes informers and indexes, adds handlers, makes its kc_controller. */

@@ -34,7 +34,7 @@ static int init_controllers(struct app *a, struct kc_error *err)
 
         for (size_t i = 0; i < kc_n_controllers; i++) {
                 const struct kc_controller_def *d = kc_controllers[i];
-                if (!kc_cm_enabled(&a->options, d->name, d->disabled_by_default))
+                if (!kc_cm_enabled(&a->options, d->name, d->alias, d->disabled_by_default))
                         continue;
                 c.rest = a->clients ? kc_cm_clients_get(a->clients, d->name) : a->component.rest;
                 int rc = d->init(&c, &a->states[i], err);

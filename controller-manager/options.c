@@ -8,6 +8,8 @@
 #include "base/ip.h"
 #include "base/str.h"
 
+#define YEAR (365 * 24 * 3600 * KC_SEC)
+
 static void set_defaults(struct kc_cm_options *o)
 {
         *o = (struct kc_cm_options){
@@ -29,6 +31,8 @@ static void set_defaults(struct kc_cm_options *o)
             .concurrent_serviceaccount_syncs = 5,
             .concurrent_gc_syncs = 20,
             .max_endpoints_per_slice = 100,
+            .signing_duration = YEAR,
+            .legacy_token_clean_up_period = YEAR,
         };
         kc_component_defaults(&o->component, 10257, "kube-controller-manager");
 }
@@ -46,11 +50,41 @@ static int validate_cidrs(const char *flag, const char *list, struct kc_error *e
         return 0;
 }
 
+static bool in_pair(const struct kc_cm_signing *s)
+{
+        return kc_str_empty(s->cert_file) == kc_str_empty(s->key_file);
+}
+
+static int validate_signing(const struct kc_cm_options *o, struct kc_error *err)
+{
+        static const char *const names[KC_N_SIGNERS] = {
+            "kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown"};
+        for (size_t i = 0; i < KC_N_SIGNERS; i++) {
+                const struct kc_cm_signing *s = &o->signing[i];
+                if (!in_pair(s))
+                        return kc_error_set(err, EINVAL,
+                            "cannot specify only one of --cluster-signing-%s-cert-file and "
+                            "--cluster-signing-%s-key-file",
+                            names[i], names[i]);
+                if (s->cert_file && (o->signing_default.cert_file || o->signing_default.key_file))
+                        return kc_error_set(err, EINVAL,
+                            "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags "
+                            "at the same time");
+        }
+        if (!in_pair(&o->signing_default))
+                return kc_error_set(err, EINVAL,
+                    "cannot specify only one of --cluster-signing-cert-file and --cluster-signing-key-file");
+        return 0;
+}
+
 static int validate(const struct kc_cm_options *o, struct kc_error *err)
 {
         int rc = validate_cidrs("cluster-cidr", o->cluster_cidr, err);
         if (rc == 0)
                 rc = validate_cidrs("service-cluster-ip-range", o->service_cluster_ip_range, err);
+        if (rc < 0)
+                return rc;
+        rc = validate_signing(o, err);
         if (rc < 0)
                 return rc;
         if (o->allocate_node_cidrs && kc_str_empty(o->cluster_cidr))
@@ -91,8 +125,32 @@ int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct k
                 "Service accounts"},
             {"use-service-account-credentials", 0, KC_FLAG_BOOL, &o->use_service_account_credentials,
                 "each controller works as a service account of its own", "Service accounts"},
-            {"cluster-signing-cert-file", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Certificates"},
-            {"cluster-signing-key-file", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Certificates"},
+            {"cluster-signing-cert-file", 0, KC_FLAG_STRING, &o->signing_default.cert_file,
+                "CA of signers without a CA of their own", "Certificates"},
+            {"cluster-signing-key-file", 0, KC_FLAG_STRING, &o->signing_default.key_file, "its key", "Certificates"},
+            {"cluster-signing-kubelet-serving-cert-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_KUBELET_SERVING].cert_file, "CA of kubernetes.io/kubelet-serving",
+                "Certificates"},
+            {"cluster-signing-kubelet-serving-key-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_KUBELET_SERVING].key_file, "its key", "Certificates"},
+            {"cluster-signing-kubelet-client-cert-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_KUBELET_CLIENT].cert_file, "CA of kubernetes.io/kube-apiserver-client-kubelet",
+                "Certificates"},
+            {"cluster-signing-kubelet-client-key-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_KUBELET_CLIENT].key_file, "its key", "Certificates"},
+            {"cluster-signing-kube-apiserver-client-cert-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_API_CLIENT].cert_file, "CA of kubernetes.io/kube-apiserver-client",
+                "Certificates"},
+            {"cluster-signing-kube-apiserver-client-key-file", 0, KC_FLAG_STRING,
+                &o->signing[KC_SIGNING_API_CLIENT].key_file, "its key", "Certificates"},
+            {"cluster-signing-legacy-unknown-cert-file", 0, KC_FLAG_STRING, &o->signing[KC_SIGNING_LEGACY].cert_file,
+                "CA of kubernetes.io/legacy-unknown", "Certificates"},
+            {"cluster-signing-legacy-unknown-key-file", 0, KC_FLAG_STRING, &o->signing[KC_SIGNING_LEGACY].key_file,
+                "its key", "Certificates"},
+            {"cluster-signing-duration", 0, KC_FLAG_DURATION, &o->signing_duration,
+                "how long a certificate lives at most", "Certificates"},
+            {"legacy-service-account-token-clean-up-period", 0, KC_FLAG_DURATION, &o->legacy_token_clean_up_period,
+                "how long a token secret that nobody uses is kept", "Service accounts"},
             {"cluster-name", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Generic"},
             {"terminated-pod-gc-threshold", 0, KC_FLAG_INT, &o->terminated_pod_gc_threshold, "ended pods that are kept",
                 "Pods"},
@@ -124,15 +182,26 @@ void kc_cm_options_done(struct kc_cm_options *o)
         kc_free(o->service_cluster_ip_range);
         kc_free(o->root_ca_file);
         kc_free(o->sa_private_key_file);
+        kc_free(o->signing_default.cert_file);
+        kc_free(o->signing_default.key_file);
+        for (size_t i = 0; i < KC_N_SIGNERS; i++) {
+                kc_free(o->signing[i].cert_file);
+                kc_free(o->signing[i].key_file);
+        }
         kc_strv_free(o->controllers);
 }
 
-bool kc_cm_enabled(const struct kc_cm_options *o, const char *name, bool disabled_by_default)
+static bool listed(char *const *controllers, const char *sign, const char *name)
+{
+        KC_CLEANUP(kc_freep) char *entry = kc_asprintf("%s%s", sign, name ? name : "");
+        return name && kc_strv_has(controllers, entry);
+}
+
+bool kc_cm_enabled(const struct kc_cm_options *o, const char *name, const char *alias, bool disabled_by_default)
 {
         bool star = kc_strv_len(o->controllers) == 0 || kc_strv_has(o->controllers, "*");
-        KC_CLEANUP(kc_freep) char *off = kc_asprintf("-%s", name);
 
-        if (kc_strv_has(o->controllers, off))
+        if (listed(o->controllers, "-", name) || listed(o->controllers, "-", alias))
                 return false;
-        return kc_strv_has(o->controllers, name) || (star && !disabled_by_default);
+        return listed(o->controllers, "", name) || listed(o->controllers, "", alias) || (star && !disabled_by_default);
 }

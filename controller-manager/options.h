@@ -3,6 +3,18 @@
 
 #include "daemon/component.h"
 
+/* Signers that --cluster-signing-<name>-cert-file and -key-file are for. */
+enum {
+        KC_SIGNING_KUBELET_SERVING,
+        KC_SIGNING_KUBELET_CLIENT,
+        KC_SIGNING_API_CLIENT,
+        KC_SIGNING_LEGACY,
+        KC_N_SIGNERS,
+};
+struct kc_cm_signing {
+        char *cert_file, *key_file; /* both or none */
+};
+
 struct kc_cm_options {
         struct kc_component_options component;
         char **controllers; /* strv: "*", "name", "-name" */
@@ -17,6 +29,10 @@ struct kc_cm_options {
         /* Service accounts */
         bool use_service_account_credentials;
         char *root_ca_file, *sa_private_key_file;
+        int64_t legacy_token_clean_up_period;
+        /* Certificates: without files of its own a signer has the default's. */
+        struct kc_cm_signing signing[KC_N_SIGNERS], signing_default;
+        int64_t signing_duration;
         int terminated_pod_gc_threshold;
         /* Numbers of workers */
         int concurrent_deployment_syncs, concurrent_replicaset_syncs, concurrent_rc_syncs, concurrent_daemonset_syncs,
@@ -28,5 +44,6 @@ struct kc_cm_options {
 /* 0, 1 (--help, --version: end well) or negative. */
 int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct kc_error *err);
 void kc_cm_options_done(struct kc_cm_options *o);
-/* Upstream's rule for --controllers: "-x" off, "x" on, "*" everything that is on by default. */
-bool kc_cm_enabled(const struct kc_cm_options *o, const char *name, bool disabled_by_default);
+/* Upstream's rule for --controllers: "-x" off, "x" on, "*" everything that is on by default. alias (may be
+ * NULL) counts as the name. */
+bool kc_cm_enabled(const struct kc_cm_options *o, const char *name, const char *alias, bool disabled_by_default);

@@ -23,6 +23,9 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_servicecidr_controller,
     &kc_podgc_controller,
     &kc_clusterroleaggregation_controller,
+    &kc_csrsigning_controller,
+    &kc_csrapproving_controller,
+    &kc_csrcleaner_controller,
     &kc_garbagecollector_controller,
 };
 const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);

@@ -36,6 +36,8 @@ GVR(KC_PERSISTENTVOLUMECLAIMS, "", "v1", "persistentvolumeclaims", "PersistentVo
 GVR(KC_RESOURCEQUOTAS, "", "v1", "resourcequotas", "ResourceQuota", true);
 GVR(KC_SERVICECIDRS, "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", false);
 GVR(KC_IPADDRESSES, "networking.k8s.io", "v1", "ipaddresses", "IPAddress", false);
+GVR(KC_CERTIFICATESIGNINGREQUESTS, "certificates.k8s.io", "v1", "certificatesigningrequests",
+    "CertificateSigningRequest", false);
 GVR(KC_TOKENREVIEWS, "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false);
 GVR(KC_SUBJECTACCESSREVIEWS, "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false);
 

@@ -1,38 +1,18 @@
 /* Serving certificates that daemons make for themselves when given none. Any thread. */
 #include <errno.h>
 #include <openssl/ec.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "base/ip.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "tls/csr_internal.h"
 #include "tls/tls.h"
 
-enum { SERIAL_BYTES = 16, VALID_DAYS = 365, X509_VERSION = 2 /* means 3 */ };
+enum { VALID_DAYS = 365, X509_VERSION = 2 /* means 3 */ };
 #define BACKDATE_SECONDS 3600L /* for peers whose clock is behind */
-
-typedef X509 *x509_ptr;
-typedef EVP_PKEY *pkey_ptr;
-KC_DEFINE_CLEANUP(x509_ptr, X509_free)
-KC_DEFINE_CLEANUP(pkey_ptr, EVP_PKEY_free)
-
-static bool set_serial(X509 *cert)
-{
-        unsigned char bytes[SERIAL_BYTES];
-        if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-                return false;
-        bytes[0] &= 0x7f; /* positive */
-        BIGNUM *n = BN_bin2bn(bytes, sizeof(bytes), NULL);
-        bool ok = n && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
-        BN_free(n);
-        return ok;
-}
 
 static bool add_extension(X509 *cert, int nid, const char *value)
 {
@@ -45,20 +25,13 @@ static bool add_extension(X509 *cert, int nid, const char *value)
         return ok;
 }
 
-static GENERAL_NAME *alt_name(const char *name)
-{
-        struct kc_ip ip;
-        bool is_ip = kc_ip_parse(name, &ip) == 0;
-        return a2i_GENERAL_NAME(NULL, NULL, NULL, is_ip ? GEN_IPADD : GEN_DNS, name, 0);
-}
-
 /* Built as a structure and not from configuration text: a name cannot add other names. */
 static bool add_alt_names(X509 *cert, char *const *names)
 {
         GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
         bool ok = list != NULL;
         for (size_t i = 0; ok && i < kc_strv_len(names); i++) {
-                GENERAL_NAME *n = alt_name(names[i]);
+                GENERAL_NAME *n = tls_alt_name(names[i]);
                 ok = n && sk_GENERAL_NAME_push(list, n) > 0;
         }
         ok = ok && X509_add1_ext_i2d(cert, NID_subject_alt_name, list, 0, 0) == 1;
@@ -69,7 +42,7 @@ static bool add_alt_names(X509 *cert, char *const *names)
 static X509 *make_certificate(const char *common_name, char *const *names, EVP_PKEY *key)
 {
         KC_CLEANUP(X509_freep) X509 *cert = X509_new();
-        if (!cert || X509_set_version(cert, X509_VERSION) != 1 || !set_serial(cert))
+        if (!cert || X509_set_version(cert, X509_VERSION) != 1 || !tls_set_serial(cert))
                 return NULL;
         X509_NAME *subject = X509_get_subject_name(cert);
         if (!X509_gmtime_adj(X509_getm_notBefore(cert), -BACKDATE_SECONDS) ||
