@@ -52,6 +52,7 @@ static const struct {
     {"ttl-after-finished-controller", "ttl-after-finished-controller"},
     {"ttl-controller", "ttl-controller"},
     {"validatingadmissionpolicy-status-controller", "validatingadmissionpolicy-status-controller"},
+    {"volumeattributesclass-protection-controller", "volumeattributesclass-protection-controller"},
 };
 
 struct source {

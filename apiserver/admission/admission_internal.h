@@ -33,6 +33,7 @@ ADM_VALIDATE(adm_priority_validate);
 ADM_ADMIT(adm_default_tolerations);
 ADM_VALIDATE(adm_deny_external_ips);
 ADM_ADMIT(adm_pod_topology_labels);
+ADM_ADMIT(adm_storage_in_use);
 ADM_VALIDATE(adm_owner_references);
 ADM_VALIDATE(adm_always_deny);
 ADM_ADMIT(adm_runtime_class);

@@ -24,7 +24,7 @@ const struct kc_admission_plugin adm_plugins[] = {
     {"EventRateLimit", 0, false, NULL, NULL},
     {"ExtendedResourceToleration", 0, false, NULL, NULL},
     {"DefaultStorageClass", 0, true, NULL, NULL},
-    {"StorageObjectInUseProtection", 0, true, NULL, NULL},
+    {"StorageObjectInUseProtection", KC_ADMIT_CREATE, true, adm_storage_in_use, NULL},
     {"OwnerReferencesPermissionEnforcement", WRITE, false, NULL, adm_owner_references},
     {"PersistentVolumeClaimResize", KC_ADMIT_UPDATE, true, NULL, adm_claim_resize},
     {"RuntimeClass", KC_ADMIT_CREATE, true, adm_runtime_class, adm_runtime_class_validate},

@@ -1,5 +1,5 @@
 /* Small plugins: TaintNodesByCondition, AlwaysPullImages, DefaultTolerationSeconds, DenyServiceExternalIPs,
- * PodTopologyLabels. */
+ * PodTopologyLabels, StorageObjectInUseProtection. */
 #include <string.h>
 
 #include "admission/admission_internal.h"
@@ -105,5 +105,20 @@ ADM_ADMIT(adm_pod_topology_labels)
                 if (v)
                         kc_meta_set_label(a->obj, labels[i], v);
         }
+        return 0;
+}
+
+ADM_ADMIT(adm_storage_in_use)
+{
+        static const struct {
+                const char *group, *resource, *finalizer;
+        } kinds[] = {{"", "persistentvolumes", "kubernetes.io/pv-protection"},
+            {"", "persistentvolumeclaims", "kubernetes.io/pvc-protection"},
+            {"storage.k8s.io", "volumeattributesclasses", "kubernetes.io/vac-protection"}};
+        (void)adm; /* the request says it all */
+        (void)err; /* never refuses */
+        for (size_t i = 0; i < KC_ARRAY_LEN(kinds); i++)
+                if (adm_is(a, kinds[i].group, kinds[i].resource) && !kc_meta_has_finalizer(a->obj, kinds[i].finalizer))
+                        kc_json_push_str(kc_json_ensure_arr(a->obj, "metadata.finalizers"), kinds[i].finalizer);
         return 0;
 }

@@ -33,6 +33,8 @@ GVR(KC_STATEFULSETS, "apps", "v1", "statefulsets", "StatefulSet", true);
 GVR(KC_JOBS, "batch", "v1", "jobs", "Job", true);
 GVR(KC_CRONJOBS, "batch", "v1", "cronjobs", "CronJob", true);
 GVR(KC_PERSISTENTVOLUMECLAIMS, "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true);
+GVR(KC_PERSISTENTVOLUMES, "", "v1", "persistentvolumes", "PersistentVolume", false);
+GVR(KC_VOLUMEATTRIBUTESCLASSES, "storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", false);
 GVR(KC_RESOURCEQUOTAS, "", "v1", "resourcequotas", "ResourceQuota", true);
 GVR(KC_SERVICECIDRS, "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", false);
 GVR(KC_IPADDRESSES, "networking.k8s.io", "v1", "ipaddresses", "IPAddress", false);

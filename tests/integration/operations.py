@@ -31,7 +31,10 @@ MORE_SAMPLES = {
 FINALIZERS = {
     "Job": ["orphan"],
     "Namespace": [],  # its own: in the spec
+    "PersistentVolume": ["kubernetes.io/pv-protection"],
+    "PersistentVolumeClaim": ["kubernetes.io/pvc-protection"],
     "ReplicationController": ["orphan"],
+    "VolumeAttributesClass": ["kubernetes.io/vac-protection"],
 }
 
 # Objects that are answered to POST, but not kept.

@@ -309,7 +309,8 @@ static void plugins_are_chosen_by_flags(void **state)
         KC_CLEANUP(kc_freep) char *names = kc_strv_join(kc_admission_plugins(a), ",");
         assert_string_equal(names,
             "NamespaceLifecycle,LimitRanger,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
-            "DefaultTolerationSeconds,PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
+            "DefaultTolerationSeconds,StorageObjectInUseProtection,"
+            "PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
             "CertificateSigning,CertificateSubjectRestriction,DefaultIngressClass,"
             "PodTopologyLabels");
         kc_admission_free(a);
