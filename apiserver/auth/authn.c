@@ -1,5 +1,5 @@
-/* Who makes a request: client certificate, static token, service-account token, anonymous - in upstream's order, the
- * first that says yes. Immutable once made: any thread. */
+/* Who makes a request: front proxy, client certificate, token, anonymous - in upstream's order, the first that says
+ * yes. Any thread. */
 #include "auth/authn.h"
 
 #include <errno.h>
@@ -12,18 +12,29 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define CREDENTIAL_ID "authentication.kubernetes.io/credential-id"
 #define WEBSOCKET_TOKEN_PREFIX "base64url.bearer.authorization.k8s.io."
 
 enum { METHODS_MAX = 8 };
 
 struct kc_authn {
-        bool client_certs, anonymous;
-        char **audiences; /* the server's own */
+        struct authn_certificates certificates;
+        bool anonymous;
+        char **anonymous_paths; /* NULL: all */
+        char **audiences;       /* the server's own */
         struct authn_method methods[METHODS_MAX];
         size_t n_methods;
+        struct authn_method tokens; /* all of them, remembered */
         struct kc_user *anonymous_user;
+        const struct kc_clock *clock;
 };
+
+void kc_authn_result_done(struct kc_authn_result *r)
+{
+        kc_user_unref(r->user);
+        kc_strv_free(r->warnings);
+        kc_strv_free(r->annotations);
+        *r = (struct kc_authn_result){0};
+}
 
 void authn_found_done(struct authn_found *f)
 {
@@ -63,17 +74,55 @@ static int add_methods(struct kc_authn *a, const struct kc_authn_opts *o, struct
         return 0;
 }
 
+/* As a method: the first one that says yes; else all that the others have complained of. */
+static int look_at_token(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+{
+        const struct kc_authn *a = self;
+        int result = 0;
+        for (size_t i = 0; i < a->n_methods; i++) {
+                KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+                int r = a->methods[i].authenticate(a->methods[i].self, t, ret, &why);
+                if (r == 1 || r == -EWOULDBLOCK)
+                        return r;
+                if (r == 0)
+                        continue;
+                if (result == 0)
+                        kc_error_move(err, &why);
+                else
+                        (void)kc_error_wrap(err, "%s", kc_error_message(&why));
+                result = r;
+        }
+        return result;
+}
+
+static void nothing_to_free(void *self)
+{
+        (void)self; /* the authenticator itself */
+}
+
 int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_authn_freep) struct kc_authn *a = KC_NEW(struct kc_authn);
-        a->client_certs = o->client_certs;
+        a->clock = o->clock;
         a->anonymous = o->anonymous;
+        a->anonymous_paths = kc_strv_len(o->anonymous_paths) > 0 ? kc_strv_copy(o->anonymous_paths) : NULL;
         a->anonymous_user = kc_user_new(KC_USER_ANONYMOUS, NULL, NULL);
         kc_user_add_group(a->anonymous_user, KC_GROUP_UNAUTHENTICATED);
         a->audiences = kc_strv_copy(o->api_audiences);
         if (kc_strv_len(a->audiences) == 0 && o->service_account_issuers && o->service_account_issuers[0])
                 kc_strv_push(&a->audiences, o->service_account_issuers[0]);
-        int r = add_methods(a, o, err);
+        authn_metrics_init();
+        const struct authn_cache_opts co = {
+            .inner = {.authenticate = look_at_token, .free = nothing_to_free, .self = a},
+            .clock = o->clock,
+            .success_ttl = o->token_success_ttl,
+            .failure_ttl = o->token_failure_ttl,
+            .errors = true,
+        };
+        authn_cached_new(&co, &a->tokens);
+        int r = authn_certificates_init(&a->certificates, o, err);
+        if (r == 0)
+                r = add_methods(a, o, err);
         if (r < 0)
                 return r;
         *ret = KC_TAKE(a);
@@ -84,9 +133,13 @@ void kc_authn_free(struct kc_authn *a)
 {
         if (!a)
                 return;
+        if (a->tokens.free)
+                a->tokens.free(a->tokens.self);
         for (size_t i = 0; i < a->n_methods; i++)
                 a->methods[i].free(a->methods[i].self);
+        authn_certificates_done(&a->certificates);
         kc_strv_free(a->audiences);
+        kc_strv_free(a->anonymous_paths);
         kc_user_unref(a->anonymous_user);
         kc_free(a);
 }
@@ -108,16 +161,6 @@ static struct kc_user *authenticated(struct kc_user *take_u)
         kc_user_add_group(copy, KC_GROUP_AUTHENTICATED);
         kc_user_unref(take_u);
         return copy;
-}
-
-static struct kc_user *user_of_peer(const struct kc_tls_peer *p)
-{
-        if (kc_str_empty(p->common_name))
-                return NULL;
-        struct kc_user *u = kc_user_new(p->common_name, NULL, p->organizations);
-        KC_CLEANUP(kc_freep) char *id = kc_asprintf("X509SHA256=%s", p->fingerprint ? p->fingerprint : "");
-        kc_user_add_extra(u, CREDENTIAL_ID, id);
-        return u;
 }
 
 /* The token of "Bearer <token>"; NULL: another scheme, or nothing behind it. */
@@ -149,53 +192,75 @@ static char *bearer_of_websocket(const char *protocols)
         return NULL;
 }
 
-/* As a method. The first one that says yes; else what the others have complained of. */
-static int look_at_token(
-    const struct kc_authn *a, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+/* Of a request's token. As a method. */
+static int by_token(
+    struct kc_authn *a, const struct kc_authn_request *req, struct kc_authn_result *ret, struct kc_error *err)
 {
-        int result = 0;
-        for (size_t i = 0; i < a->n_methods; i++) {
-                KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-                int r = a->methods[i].authenticate(a->methods[i].self, t, ret, &why);
-                if (r == 1 || r == -EWOULDBLOCK)
-                        return r;
-                if (r < 0 && result == 0) {
-                        kc_error_move(err, &why);
-                        result = r;
-                }
-        }
-        return result;
+        char *token = bearer_of_header(req->authorization);
+        if (!token)
+                token = bearer_of_websocket(req->websocket_protocol);
+        if (!token)
+                return 0;
+        const struct authn_token t = {.text = token, .audiences = a->audiences, .may_block = req->may_block};
+        KC_CLEANUP(authn_found_done) struct authn_found found = {0};
+        int r = a->tokens.authenticate(a->tokens.self, &t, &found, err);
+        kc_free_secret(token, strlen(token));
+        ret->user = KC_TAKE(found.user);
+        ret->warnings = KC_TAKE(found.warnings);
+        ret->annotations = KC_TAKE(found.annotations);
+        return r == 0 ? kc_error_set(err, EACCES, "invalid bearer token") : r;
+}
+
+/* 1: *ret has the user; 0: there are no credentials; -EWOULDBLOCK; other negatives: none of them is good. */
+static int by_credentials(
+    struct kc_authn *a, const struct kc_authn_request *req, struct kc_authn_result *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_error_done) struct kc_error proxy_why = KC_ERROR_INIT, cert_why = KC_ERROR_INIT;
+        int proxy = authn_front_proxy(&a->certificates, req, &ret->user, &proxy_why);
+        if (proxy == 1)
+                return 1;
+        int cert = authn_certificate(&a->certificates, req->peer, &ret->user, &cert_why);
+        if (cert == 1)
+                return 1;
+        int token = by_token(a, req, ret, err);
+        if (token != 0)
+                return token;
+        if (cert < 0)
+                kc_error_move(err, &cert_why);
+        else if (proxy < 0)
+                kc_error_move(err, &proxy_why);
+        return cert < 0 ? cert : proxy;
+}
+
+static bool may_be_anonymous(const struct kc_authn *a, const struct kc_authn_request *req)
+{
+        return a->anonymous && (!a->anonymous_paths || (req->path && kc_strv_has(a->anonymous_paths, req->path)));
 }
 
 int kc_authn_authenticate(
-    struct kc_authn *a, const struct kc_authn_request *req, struct kc_user **ret, struct kc_error *err)
+    struct kc_authn *a, const struct kc_authn_request *req, struct kc_authn_result *ret, struct kc_error *err)
 {
-        if (a->client_certs && req->peer) {
-                struct kc_user *u = user_of_peer(req->peer);
-                if (u) {
-                        *ret = authenticated(u);
-                        return 0;
-                }
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        kc_mono started = kc_clock_mono(NULL);
+        *ret = (struct kc_authn_result){0};
+        int r = by_credentials(a, req, ret, &why);
+        if (r == -EWOULDBLOCK)
+                return r;
+        if (r == 1) {
+                ret->user = authenticated(ret->user);
+        } else if (r == 0 && may_be_anonymous(a, req)) {
+                ret->user = kc_user_ref(a->anonymous_user);
+                r = 1;
         }
-        KC_CLEANUP(kc_freep) char *token = bearer_of_header(req->authorization);
-        if (!token)
-                token = bearer_of_websocket(req->websocket_protocol);
-        if (token) {
-                const struct authn_token t = {.text = token, .audiences = a->audiences, .may_block = true};
-                KC_CLEANUP(authn_found_done) struct authn_found found = {0};
-                KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-                if (look_at_token(a, &t, &found, &why) == 1) {
-                        *ret = authenticated(KC_TAKE(found.user));
-                        return 0;
-                }
-                kc_log_v(2, "Unable to authenticate the request", "err",
-                    why.errnum ? kc_error_message(&why) : "invalid bearer token");
-                return kc_err_unauthorized(err);
-        }
-        if (!a->anonymous)
-                return kc_err_unauthorized(err);
-        *ret = kc_user_ref(a->anonymous_user);
-        return 0;
+        authn_count_attempt(r == 1   ? AUTHN_SUCCESS
+                            : r == 0 ? AUTHN_FAILURE
+                                     : AUTHN_ERROR,
+            kc_clock_mono(NULL) - started, ret->user);
+        if (r == 1)
+                return 0;
+        if (r < 0)
+                kc_log_v(2, "Unable to authenticate the request", "err", kc_error_message(&why));
+        return kc_err_unauthorized(err);
 }
 
 int kc_authn_token(struct kc_authn *a, const char *token, char *const *audiences, struct kc_user **ret_user,
@@ -207,7 +272,7 @@ int kc_authn_token(struct kc_authn *a, const char *token, char *const *audiences
         const struct authn_token t = {
             .text = token, .audiences = kc_strv_len(audiences) > 0 ? audiences : a->audiences, .may_block = true};
         *ret_user = NULL;
-        int r = look_at_token(a, &t, &found, &why);
+        int r = a->tokens.authenticate(a->tokens.self, &t, &found, &why);
         if (r == 1) {
                 *ret_user = authenticated(KC_TAKE(found.user));
                 *ret_audiences = KC_TAKE(found.audiences);
@@ -217,4 +282,14 @@ int kc_authn_token(struct kc_authn *a, const char *token, char *const *audiences
         *ret_error = r < 0 ? kc_asprintf("[invalid bearer token, %s]", kc_error_message(&why))
                            : kc_strdup("invalid bearer token");
         return 0;
+}
+
+char *kc_authn_client_ca(struct kc_authn *a)
+{
+        return a->certificates.client_ca ? kc_tls_verifier_pem(a->certificates.client_ca) : NULL;
+}
+
+char *kc_authn_front_proxy_ca(struct kc_authn *a)
+{
+        return a->certificates.front_proxy_ca ? kc_tls_verifier_pem(a->certificates.front_proxy_ca) : NULL;
 }

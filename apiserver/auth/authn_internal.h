@@ -37,6 +37,40 @@ void authn_token_hash(const char *token, char out[static AUTHN_HASH_LEN]);
 /* Elements of a that are in b, too; strv. */
 char **authn_intersect(char *const *a, char *const *b);
 
+/* --- What certificates say (certificates.c). */
+
+struct authn_certificates {
+        struct kc_tls_verifier *client_ca, *front_proxy_ca; /* NULL: none */
+        char **allowed_names, **username_headers, **uid_headers, **group_headers, **extra_prefixes;
+};
+int authn_certificates_init(struct authn_certificates *c, const struct kc_authn_opts *o, struct kc_error *err);
+void authn_certificates_done(struct authn_certificates *c);
+/* As a method: 1, 0 (says nothing) or negative errno. */
+int authn_certificate(
+    const struct authn_certificates *c, const struct kc_tls_peer *p, struct kc_user **ret, struct kc_error *err);
+int authn_front_proxy(
+    const struct authn_certificates *c, const struct kc_authn_request *req, struct kc_user **ret, struct kc_error *err);
+
+/* --- A memory in front of a method (token_cache.c). */
+
+struct authn_cache_opts {
+        struct authn_method inner; /* taken */
+        const struct kc_clock *clock;
+        int64_t success_ttl, failure_ttl; /* usec; 0: not remembered */
+        bool errors;                      /* remember them, too, as failures */
+        size_t max_entries;               /* 0: 4,096 */
+};
+void authn_cached_new(const struct authn_cache_opts *o, struct authn_method *ret);
+
+/* --- Metrics (authn_metrics.c). Any thread. */
+
+enum authn_outcome { AUTHN_SUCCESS, AUTHN_FAILURE, AUTHN_ERROR };
+void authn_metrics_init(void);
+void authn_count_attempt(enum authn_outcome outcome, int64_t usec, const struct kc_user *u);
+void authn_count_fetching(const char *status, int delta);
+void authn_count_fetched(bool ok);
+void authn_count_cached(bool hit, int64_t usec);
+
 /* --- Static tokens (tokenfile.c). token,user,uid[,"group1,group2"] in each line. audiences (borrowed): the server's,
  * which all of these tokens are good for. */
 int authn_token_file_new(const char *path, char *const *audiences, struct authn_method *ret, struct kc_error *err);

@@ -49,7 +49,10 @@ static struct kc_audit_record *new_record(struct api_req *q)
             .source_ips = ips,
             .attrs = &attrs,
             .received = q->received};
-        return kc_audit_record_new(q->server->audit, &r);
+        struct kc_audit_record *record = kc_audit_record_new(q->server->audit, &r);
+        for (char **a = q->annotations; a && a[0] && a[1]; a += 2)
+                kc_audit_record_annotate(record, a[0], a[1]);
+        return record;
 }
 
 enum stage_result stage_audit(struct api_req *q)

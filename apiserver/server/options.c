@@ -84,6 +84,18 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
              "Authentication"},
             {"enable-bootstrap-token-auth", 0, KC_FLAG_BOOL, &o->enable_bootstrap_token_auth,
              "secrets of type bootstrap.kubernetes.io/token in kube-system are tokens for joining nodes", "Authentication"},
+            {"requestheader-client-ca-file", 0, KC_FLAG_STRING, &o->requestheader_client_ca_file,
+             "CA of front proxies, whose headers are trusted", "Authentication"},
+            {"requestheader-allowed-names", 0, KC_FLAG_STRV, &o->requestheader_allowed_names,
+             "common names of front proxies; none: every certificate of that CA", "Authentication"},
+            {"requestheader-username-headers", 0, KC_FLAG_STRV, &o->requestheader_username_headers,
+             "headers with the user's name", "Authentication"},
+            {"requestheader-uid-headers", 0, KC_FLAG_STRV, &o->requestheader_uid_headers,
+             "headers with the user's uid", "Authentication"},
+            {"requestheader-group-headers", 0, KC_FLAG_STRV, &o->requestheader_group_headers,
+             "headers with the user's groups", "Authentication"},
+            {"requestheader-extra-headers-prefix", 0, KC_FLAG_STRV, &o->requestheader_extra_prefixes,
+             "what headers with the rest begin with", "Authentication"},
             {"api-audiences", 0, KC_FLAG_STRV, &o->api_audiences, "audiences of the API", "Authentication"},
             {"service-account-key-file", 0, KC_FLAG_STRV, &o->service_account_key_files,
              "keys that verify service-account tokens", "Authentication"},
@@ -125,11 +137,6 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"kubelet-timeout", 0, KC_FLAG_DURATION, &o->kubelet_timeout, "timeout of connections to kubelets", "Misc"},
             IGNORED("apiserver-count", "Misc"),
             IGNORED("endpoint-reconciler-type", "Misc"),
-            IGNORED("requestheader-client-ca-file", "Authentication"),
-            IGNORED("requestheader-allowed-names", "Authentication"),
-            IGNORED("requestheader-extra-headers-prefix", "Authentication"),
-            IGNORED("requestheader-group-headers", "Authentication"),
-            IGNORED("requestheader-username-headers", "Authentication"),
             IGNORED("proxy-client-cert-file", "Misc"),
             IGNORED("proxy-client-key-file", "Misc"),
             IGNORED("enable-aggregator-routing", "Misc"),
@@ -319,10 +326,12 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
             o->client_ca_file, o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
             o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
-            o->swagger_ui_dir};
+            o->swagger_ui_dir, o->requestheader_client_ca_file};
         char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
             o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
-            o->disable_admission, o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
+            o->disable_admission, o->requestheader_allowed_names, o->requestheader_username_headers,
+            o->requestheader_uid_headers, o->requestheader_group_headers, o->requestheader_extra_prefixes,
+            o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)

@@ -30,6 +30,9 @@ struct kc_apiserver_options {
         char *token_auth_file;
         char **service_account_key_files, **service_account_issuers, **api_audiences;
         char *service_account_signing_key_file, *service_account_jwks_uri;
+        char *requestheader_client_ca_file;
+        char **requestheader_allowed_names, **requestheader_username_headers, **requestheader_uid_headers,
+            **requestheader_group_headers, **requestheader_extra_prefixes;
         bool service_account_lookup, service_account_extend_expiration;
         int64_t service_account_max_expiration; /* usec */
         /* authorization, admission */

@@ -27,6 +27,7 @@ static void req_free(void *arg)
         req_info_done(&q->info);
         kc_user_unref(q->user);
         kc_strv_free(q->warnings);
+        kc_strv_free(q->annotations);
         kc_free(q);
 }
 
@@ -181,25 +182,6 @@ enum stage_result stage_request_info(struct api_req *q)
         if (q->row && q->info.subresource[0])
                 q->sub = kc_resource_subresource(q->row, q->info.subresource);
         return STAGE_NEXT;
-}
-
-/* --- authentication */
-
-enum stage_result stage_authenticate(struct api_req *q)
-{
-        const struct kc_authn_request req = {
-            .peer = kc_http_req_peer(q->http),
-            .authorization = kc_http_req_header(q->http, "Authorization"),
-            .websocket_protocol = kc_http_req_header(q->http, "Sec-WebSocket-Protocol"),
-        };
-        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        int r = kc_http_req_peer_invalid(q->http) ? kc_err_unauthorized(&err)
-                                                  : kc_authn_authenticate(q->server->authn, &req, &q->user, &err);
-        if (r == 0)
-                return STAGE_NEXT;
-        audit_unauthenticated(q);
-        api_reply_error(q, &err);
-        return STAGE_ANSWERED;
 }
 
 /* --- authorization */

@@ -54,6 +54,7 @@ struct api_req {
         struct kc_user *user;
         struct media media;
         char **warnings;
+        char **annotations; /* of authentication, for the audit: alternating key, value */
         char audit_id[KC_UUID_LEN];
         struct kc_audit_record *audit; /* NULL: nothing is recorded of it */
         kc_mono started;

@@ -147,7 +147,13 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
         const struct kc_apiserver_options *o = s->o;
         const struct kc_authn_opts no = {
             .resources = s->resources,
-            .client_certs = !kc_str_empty(o->client_ca_file),
+            .client_ca_file = o->client_ca_file,
+            .front_proxy = {.client_ca_file = o->requestheader_client_ca_file,
+                .allowed_names = o->requestheader_allowed_names,
+                .username_headers = o->requestheader_username_headers,
+                .uid_headers = o->requestheader_uid_headers,
+                .group_headers = o->requestheader_group_headers,
+                .extra_prefixes = o->requestheader_extra_prefixes},
             .token_auth_file = o->token_auth_file,
             .service_account_key_files = o->service_account_key_files,
             .service_account_issuers = o->service_account_issuers,
@@ -155,6 +161,8 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
             .service_account_lookup = o->service_account_lookup,
             .bootstrap_tokens = o->enable_bootstrap_token_auth,
             .anonymous = o->anonymous_auth,
+            .token_success_ttl = API_TOKEN_TTL,
+            .token_failure_ttl = API_TOKEN_TTL,
         };
         const struct kc_authz_opts zo = {
             .resources = s->resources, .loop = s->loops[0], .modes = o->authorization_modes};
@@ -247,6 +255,8 @@ static int make_server(struct kc_apiserver *s, struct kc_error *err)
             .cert_file = o->serving_cert,
             .key_file = o->serving_key,
             .client_ca_file = o->client_ca_file,
+            .more_client_ca_file = o->requestheader_client_ca_file,
+            .unverified_client_cert = o->client_ca_file || o->requestheader_client_ca_file,
             .min_version = o->tls_min_version,
             .cipher_suites = o->tls_cipher_suites,
             .alpn_h2 = true,
@@ -308,6 +318,7 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
                 return r;
         s->pool = kc_pool_new("worker", KC_MAX((int)s->n_loops * API_WORKERS_PER_CORE, API_WORKERS_MIN), API_QUEUE);
         s->side_pool = kc_pool_new("side", API_SIDE_WORKERS, API_QUEUE);
+        s->stage_pool = kc_pool_new("stage", API_STAGE_WORKERS, API_QUEUE);
         if (s->o->enable_priority_and_fairness) {
                 s->flow = kc_flow_new(&(struct kc_flow_opts){.loop = s->loops[0],
                     .concurrency = s->o->max_requests_inflight + s->o->max_mutating_requests_inflight,
@@ -478,6 +489,7 @@ static void stop_threads(struct kc_apiserver *s)
                 kc_cache_stop(s->cache);
         kc_pool_free(s->pool);
         kc_pool_free(s->side_pool);
+        kc_pool_free(s->stage_pool);
         for (size_t i = 1; i < s->n_started; i++) {
                 kc_loop_stop(s->loops[i]);
                 kc_loop_join(s->loops[i]);

@@ -34,8 +34,12 @@ enum {
         API_WORKERS_MIN = 32,
         API_QUEUE = 4096, /* requests waiting for a worker */
         API_SIDE_WORKERS = 4,
+        API_STAGE_WORKERS = 64, /* they wait for webhooks */
         API_MAX_LOOPS = 64,
 };
+
+/* How long results of tokens are remembered. */
+#define API_TOKEN_TTL (10 * KC_SEC)
 
 struct kc_apiserver {
         const struct kc_apiserver_options *o;
@@ -57,8 +61,9 @@ struct kc_apiserver {
         struct kc_bootstrap *bootstrap;
         struct kc_flow *flow; /* NULL: --enable-priority-and-fairness=false */
         struct flow_config *flow_config;
-        struct kc_pool *pool;      /* what reads and writes the store */
-        struct kc_pool *side_pool; /* health and discovery */
+        struct kc_pool *pool;       /* what reads and writes the store */
+        struct kc_pool *side_pool;  /* health and discovery */
+        struct kc_pool *stage_pool; /* stages that have to wait for others */
         struct kc_tls_server *tls;
         struct kc_http_server *http;
         struct kc_tls_client *kubelet_tls;            /* verifies kubelets, with our client certificate */
@@ -97,6 +102,15 @@ enum stage_result stage_impersonate(struct api_req *q);
 enum stage_result stage_limit(struct api_req *q);
 enum stage_result stage_authorize(struct api_req *q);
 enum stage_result stage_audit(struct api_req *q);
+/* --- aside.c: what a stage does on another thread. */
+struct stage_work {
+        void (*work)(void *arg);                                 /* on a thread of the stages; must not touch q */
+        enum stage_result (*done)(struct api_req *q, void *arg); /* on the loop, unless the request is over */
+        void (*free)(void *arg);                                 /* on the loop, in any case */
+        void *arg;
+};
+/* The stage's result is that of done. Takes arg, also on failure (answered with 429). */
+enum stage_result stage_aside(struct api_req *q, const struct stage_work *work);
 /* What is asked for, as authorizers and the audit policy look at it. Borrows from q. */
 struct kc_authz_attrs request_attrs(const struct api_req *q);
 

@@ -76,7 +76,7 @@ int tls_store_add_file(X509_STORE *store, const char *path, struct kc_error *err
         return r;
 }
 
-static struct tls_file_stamp stamp_of(const char *path)
+struct tls_file_stamp tls_file_stamp_of(const char *path)
 {
         struct stat st;
         if (!path || stat(path, &st) < 0)
@@ -86,14 +86,19 @@ static struct tls_file_stamp stamp_of(const char *path)
             .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec};
 }
 
+bool tls_file_stamp_equal(const struct tls_file_stamp *a, const struct tls_file_stamp *b)
+{
+        return a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
 /* True if a file is not what it was; remembers what it is. */
 static bool restamp(struct tls_reload *r)
 {
         bool changed = false;
         for (int i = 0; i < TLS_MAX_FILES; i++) {
-                struct tls_file_stamp now = stamp_of(r->files[i]), *old = &r->stamps[i];
-                changed = changed || now.ino != old->ino || now.size != old->size || now.mtime_ns != old->mtime_ns;
-                *old = now;
+                struct tls_file_stamp now = tls_file_stamp_of(r->files[i]);
+                changed = changed || !tls_file_stamp_equal(&now, &r->stamps[i]);
+                r->stamps[i] = now;
         }
         return changed;
 }

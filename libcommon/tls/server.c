@@ -82,8 +82,36 @@ static int verify_later(X509_STORE_CTX *store_ctx, void *arg)
         return 1;
 }
 
+/* It is the user of the connection who verifies. kc_tls_peer_of tells by the result. */
+static int verify_never(X509_STORE_CTX *store_ctx, void *arg)
+{
+        (void)arg;
+        X509_STORE_CTX_set_error(store_ctx, X509_V_ERR_APPLICATION_VERIFICATION);
+        return 1;
+}
+
+static int ask_for_unverified(SSL_CTX *ctx, const struct kc_tls_server_opts *o, struct kc_error *err)
+{
+        STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+        const char *const files[] = {o->client_ca_file, o->more_client_ca_file};
+        for (size_t i = 0; i < KC_ARRAY_LEN(files); i++)
+                if (files[i] && (!names || SSL_add_file_cert_subjects_to_stack(names, files[i]) != 1)) {
+                        sk_X509_NAME_pop_free(names, X509_NAME_free);
+                        return kc_error_set(err, EINVAL, "%s: %s", files[i], kc_tls_errors());
+                }
+        SSL_CTX_set_client_CA_list(ctx, names);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_cert_verify_callback(ctx, verify_never, NULL);
+        /* A ticket would hold the certificate without what came with it, which verifying needs. */
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
+        return 0;
+}
+
 static int set_client_verification(SSL_CTX *ctx, const struct kc_tls_server_opts *o, struct kc_error *err)
 {
+        if (o->unverified_client_cert)
+                return ask_for_unverified(ctx, o, err);
         if (!o->client_ca_file)
                 return 0;
         int r = tls_store_add_file(SSL_CTX_get_cert_store(ctx), o->client_ca_file, err);
@@ -150,11 +178,13 @@ int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server *
         s->opts.cert_file = kc_strdup(o->cert_file);
         s->opts.key_file = kc_strdup(o->key_file);
         s->opts.client_ca_file = kc_strdup(o->client_ca_file);
+        s->opts.more_client_ca_file = kc_strdup(o->more_client_ca_file);
         s->opts.min_version = kc_strdup(o->min_version);
         s->opts.cipher_suites = o->cipher_suites ? kc_strv_copy(o->cipher_suites) : NULL;
         s->reload.files[0] = s->opts.cert_file;
         s->reload.files[1] = s->opts.key_file;
         s->reload.files[2] = s->opts.client_ca_file;
+        s->reload.files[3] = s->opts.more_client_ca_file;
         s->reload.make = make_context;
         s->reload.arg = s;
         int r = tls_reload_init(&s->reload, err);
@@ -174,6 +204,7 @@ void kc_tls_server_free(struct kc_tls_server *s)
         kc_free((char *)s->opts.cert_file);
         kc_free((char *)s->opts.key_file);
         kc_free((char *)s->opts.client_ca_file);
+        kc_free((char *)s->opts.more_client_ca_file);
         kc_free((char *)s->opts.min_version);
         kc_strv_free((char **)s->opts.cipher_suites);
         kc_free(s);

@@ -12,9 +12,12 @@ struct kc_tls_server_opts {
         const char *cert_file, *key_file; /* PEM */
         const char *client_ca_file;       /* NULL: client certificates are not asked for */
         bool require_client_cert;         /* else a client may come without one */
-        const char *min_version;          /* "VersionTLS12" (default) or "VersionTLS13" */
-        char *const *cipher_suites;       /* IANA names of TLS 1.2 suites, strv; NULL: upstream's secure default */
-        bool alpn_h2;                     /* offer h2 and http/1.1, else only http/1.1 */
+        bool unverified_client_cert; /* one is asked for and not verified: the user does (tls/verifier.h). Its CAs are
+                                      * named to clients only, with those of more_client_ca_file. */
+        const char *more_client_ca_file; /* NULL: none */
+        const char *min_version;         /* "VersionTLS12" (default) or "VersionTLS13" */
+        char *const *cipher_suites;      /* IANA names of TLS 1.2 suites, strv; NULL: upstream's secure default */
+        bool alpn_h2;                    /* offer h2 and http/1.1, else only http/1.1 */
 };
 
 /* A server context; safe to share between threads. Certificate, key and CA files are looked at again at most every 10 s
@@ -46,11 +49,14 @@ SSL *kc_tls_client_ssl(struct kc_tls_client *c, const char *host, enum kc_tls_al
  */
 int kc_tls_client_failure(SSL *ssl, struct kc_error *err);
 
-/* The verified peer's identity, as the x509 authenticator of upstream sees it. */
+/* The peer's identity, as the x509 authenticator of upstream sees it. */
 struct kc_tls_peer {
-        char *common_name;    /* user */
-        char **organizations; /* groups, strv, may be NULL */
-        char *fingerprint;    /* hex SHA-256 of the DER */
+        char *common_name;           /* user */
+        char **organizations;        /* groups, strv, may be NULL */
+        char **uids;                 /* of 1.3.6.1.4.1.57683.2; strv, may be NULL */
+        bool unverified;             /* by a server with unverified_client_cert */
+        struct stack_st_X509 *chain; /* the certificate, then what came with it */
+        char *fingerprint;           /* hex SHA-256 of the DER */
         kc_time not_after;
 };
 /* NULL when the peer gave no certificate or it did not verify. The caller's. */

@@ -17,7 +17,9 @@ struct tls_file_stamp {
         int64_t mtime_ns;
 };
 
-enum { TLS_MAX_FILES = 3 };
+struct tls_file_stamp tls_file_stamp_of(const char *path);
+bool tls_file_stamp_equal(const struct tls_file_stamp *a, const struct tls_file_stamp *b);
+enum { TLS_MAX_FILES = 4 };
 
 /* An SSL_CTX made from files, made anew when they change. Any thread. */
 struct tls_reload {

@@ -35,7 +35,6 @@ static struct kc_authn *new_authn(struct auth *a, bool anonymous)
         const struct kc_authn_opts o = {
             .resources = a->f.resources,
             .clock = &a->f.clock.clock,
-            .client_certs = true,
             .token_auth_file = a->token_file,
             .service_account_key_files = keys,
             .service_account_issuers = issuers,
@@ -90,58 +89,43 @@ static int teardown(void **state)
 }
 
 /* The user as JSON, or the error. */
-static char *who(struct kc_authn *n, const struct kc_tls_peer *peer, const char *authorization, const char *websocket)
+static char *who(struct kc_authn *n, const char *authorization, const char *websocket)
 {
-        const struct kc_authn_request req = {
-            .peer = peer, .authorization = authorization, .websocket_protocol = websocket};
+        const struct kc_authn_request req = {.authorization = authorization, .websocket_protocol = websocket};
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(kc_user_unrefp) struct kc_user *u = NULL;
-        if (kc_authn_authenticate(n, &req, &u, &err) < 0)
+        KC_CLEANUP(kc_authn_result_done) struct kc_authn_result found = {0};
+        if (kc_authn_authenticate(n, &req, &found, &err) < 0)
                 return kc_asprintf("%d %s", err.code, err.message);
-        KC_CLEANUP(kc_json_freep) struct json_object *o = kc_user_to_json(u);
+        KC_CLEANUP(kc_json_freep) struct json_object *o = kc_user_to_json(found.user);
         return kc_json_to_str(o);
 }
 
-static void assert_who(
-    struct kc_authn *n, const struct kc_tls_peer *peer, const char *header, const char *websocket, const char *want)
+static void assert_who(struct kc_authn *n, const char *header, const char *websocket, const char *want)
 {
-        KC_CLEANUP(kc_freep) char *got = who(n, peer, header, websocket);
+        KC_CLEANUP(kc_freep) char *got = who(n, header, websocket);
         assert_string_equal(got, want);
-}
-
-static void certificates_name_users(void **state)
-{
-        struct auth *a = *state;
-        char *orgs[] = {(char *)"dev", (char *)"ops", NULL};
-        struct kc_tls_peer p = {.common_name = (char *)"jane", .organizations = orgs, .fingerprint = (char *)"ab12"};
-        assert_who(a->authn, &p, NULL, NULL,
-            "{\"username\":\"jane\",\"groups\":[\"dev\",\"ops\",\"system:authenticated\"],"
-            "\"extra\":{\"authentication.kubernetes.io/credential-id\":[\"X509SHA256=ab12\"]}}");
-        p.common_name = (char *)"";
-        assert_who(
-            a->authn, &p, NULL, NULL, "{\"username\":\"system:anonymous\",\"groups\":[\"system:unauthenticated\"]}");
 }
 
 static void static_tokens(void **state)
 {
         struct auth *a = *state;
         const char *bob = "{\"username\":\"bob\",\"uid\":\"u1\",\"groups\":[\"dev\",\"ops\",\"system:authenticated\"]}";
-        assert_who(a->authn, NULL, "Bearer secret", NULL, bob);
-        assert_who(a->authn, NULL, "bearer secret", NULL, bob);
-        assert_who(a->authn, NULL, NULL, "x, base64url.bearer.authorization.k8s.io.c2VjcmV0", bob);
-        assert_who(a->authn, NULL, "Bearer quo\"ted", NULL,
+        assert_who(a->authn, "Bearer secret", NULL, bob);
+        assert_who(a->authn, "bearer secret", NULL, bob);
+        assert_who(a->authn, NULL, "x, base64url.bearer.authorization.k8s.io.c2VjcmV0", bob);
+        assert_who(a->authn, "Bearer quo\"ted", NULL,
             "{\"username\":\"eve\",\"uid\":\"u2\",\"groups\":[\"system:authenticated\"]}");
-        assert_who(a->authn, NULL, "Bearer wrong", NULL, "401 Unauthorized");
+        assert_who(a->authn, "Bearer wrong", NULL, "401 Unauthorized");
 }
 
 static void nobody_is_anonymous_if_allowed(void **state)
 {
         struct auth *a = *state;
         const char *anonymous = "{\"username\":\"system:anonymous\",\"groups\":[\"system:unauthenticated\"]}";
-        assert_who(a->authn, NULL, NULL, NULL, anonymous);
-        assert_who(a->authn, NULL, "Basic YTpi", NULL, anonymous);
+        assert_who(a->authn, NULL, NULL, anonymous);
+        assert_who(a->authn, "Basic YTpi", NULL, anonymous);
         struct kc_authn *strict = new_authn(a, false);
-        assert_who(strict, NULL, NULL, NULL, "401 Unauthorized");
+        assert_who(strict, NULL, NULL, "401 Unauthorized");
         kc_authn_free(strict);
 }
 
@@ -184,16 +168,16 @@ static void tokens_live_as_long_as_asked(void **state)
         struct auth *a = *state;
         KC_CLEANUP(kc_freep) char *token = NULL;
         assert_int_equal(issue(a, "{'expirationSeconds':600}", &token), 0);
-        KC_CLEANUP(kc_freep) char *got = who(a->authn, NULL, token, NULL);
+        KC_CLEANUP(kc_freep) char *got = who(a->authn, token, NULL);
         assert_non_null(strstr(got, "\"username\":\"system:serviceaccount:default:default\""));
         assert_non_null(strstr(got, "\"groups\":[\"system:serviceaccounts\",\"system:serviceaccounts:default\","
                                     "\"system:authenticated\"]"));
         assert_non_null(strstr(got, "\"authentication.kubernetes.io/credential-id\":[\"JTI="));
         kc_fake_clock_advance(&a->f.clock, 659 * KC_SEC); /* a minute for clocks that differ */
-        KC_CLEANUP(kc_freep) char *still = who(a->authn, NULL, token, NULL);
+        KC_CLEANUP(kc_freep) char *still = who(a->authn, token, NULL);
         assert_string_equal(still, got);
         kc_fake_clock_advance(&a->f.clock, 2 * KC_SEC);
-        assert_who(a->authn, NULL, token, NULL, "401 Unauthorized");
+        assert_who(a->authn, token, NULL, "401 Unauthorized");
 }
 
 static void tokens_die_with_their_account(void **state)
@@ -204,7 +188,7 @@ static void tokens_die_with_their_account(void **state)
         assert_int_equal(remove_as(&a->f, NULL, "", "serviceaccounts", "default", "default", -1, NULL), 0);
         put(&a->f, "", "serviceaccounts", "default", kc_json_build("{'metadata':{'name':'default'}}"));
         kc_object_unref(get(&a->f, "", "serviceaccounts", "default", "default")); /* waits for the cache */
-        assert_who(a->authn, NULL, token, NULL, "401 Unauthorized");
+        assert_who(a->authn, token, NULL, "401 Unauthorized");
 }
 
 static void tokens_of_pods_die_with_them(void **state)
@@ -218,7 +202,7 @@ static void tokens_of_pods_die_with_them(void **state)
         assert_int_equal(
             issue(a, "{'expirationSeconds':3607,'boundObjectRef':{'kind':'Pod','apiVersion':'v1','name':'p'}}", &token),
             0);
-        KC_CLEANUP(kc_freep) char *got = who(a->authn, NULL, token, NULL);
+        KC_CLEANUP(kc_freep) char *got = who(a->authn, token, NULL);
         KC_CLEANUP(kc_freep)
         char *extra = kc_asprintf("\"authentication.kubernetes.io/pod-name\":[\"p\"],"
                                   "\"authentication.kubernetes.io/pod-uid\":[\"%s\"]",
@@ -227,12 +211,12 @@ static void tokens_of_pods_die_with_them(void **state)
         assert_non_null(strstr(got, "\"authentication.kubernetes.io/node-name\":[\"n1\"]"));
         /* Tokens of volumes are good for a year, in case a client does not read them again. */
         kc_fake_clock_advance(&a->f.clock, (int64_t)300 * 24 * 3600 * KC_SEC);
-        KC_CLEANUP(kc_freep) char *later = who(a->authn, NULL, token, NULL);
+        KC_CLEANUP(kc_freep) char *later = who(a->authn, token, NULL);
         assert_string_equal(later, got);
         assert_int_equal(remove_as(&a->f, NULL, "", "pods", "default", "p", 0, NULL), 0);
         KC_CLEANUP(kc_object_unrefp) struct kc_object *none = get(&a->f, "", "pods", "default", "p");
         assert_null(none);
-        assert_who(a->authn, NULL, token, NULL, "401 Unauthorized");
+        assert_who(a->authn, token, NULL, "401 Unauthorized");
 }
 
 static void token_requests_are_checked(void **state)
@@ -268,7 +252,7 @@ static void other_audiences_are_refused(void **state)
         struct auth *a = *state;
         KC_CLEANUP(kc_freep) char *token = NULL;
         assert_int_equal(issue(a, "{'expirationSeconds':600,'audiences':['vault']}", &token), 0);
-        assert_who(a->authn, NULL, token, NULL, "401 Unauthorized");
+        assert_who(a->authn, token, NULL, "401 Unauthorized");
         char *vault[] = {(char *)"vault", (char *)"x", NULL};
         KC_CLEANUP(kc_user_unrefp) struct kc_user *u = NULL;
         KC_CLEANUP(kc_strv_freep) char **good = NULL;
@@ -354,7 +338,6 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
         const struct CMUnitTest tests[] = {
-            TEST(certificates_name_users),
             TEST(static_tokens),
             TEST(nobody_is_anonymous_if_allowed),
             TEST(bad_token_files_say_where),

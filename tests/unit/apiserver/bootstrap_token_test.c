@@ -54,10 +54,10 @@ static char *who(struct state *s, const char *header)
 {
         const struct kc_authn_request req = {.authorization = header};
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(kc_user_unrefp) struct kc_user *u = NULL;
-        if (kc_authn_authenticate(s->authn, &req, &u, &err) < 0)
+        KC_CLEANUP(kc_authn_result_done) struct kc_authn_result found = {0};
+        if (kc_authn_authenticate(s->authn, &req, &found, &err) < 0)
                 return kc_asprintf("%d %s", err.code, err.message);
-        KC_CLEANUP(kc_json_freep) struct json_object *o = kc_user_to_json(u);
+        KC_CLEANUP(kc_json_freep) struct json_object *o = kc_user_to_json(found.user);
         return kc_json_to_str(o);
 }
 
