@@ -88,7 +88,7 @@ kubectl delete serviceaccount robot >/dev/null
 gone() {
     [ "$(TOKEN=$token api GET /api/v1/pods >/dev/null; code)" = 401 ]
 }
-eventually 10 gone || fail "the token outlives its service account"
+eventually 60 gone || fail "the token outlives its service account"
 
 # --- logs, through the kubelet
 kubectl create serviceaccount default >/dev/null 2>&1
