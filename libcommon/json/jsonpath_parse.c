@@ -1,6 +1,7 @@
 /* Parsing of JSONPath templates. Pure. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -154,7 +155,7 @@ static int parse_number(struct parser *p, struct jp_list *l)
                 return 0;
         }
         double d = strtod(text, &rest);
-        if (*rest || rest == text)
+        if (*rest || rest == text || !isfinite(d))
                 return bad(p, "cannot parse number %s", text);
         push_node(l, JP_LITERAL)->value = json_object_new_double(d);
         return 0;

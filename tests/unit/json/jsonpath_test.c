@@ -85,6 +85,7 @@ static void test_errors(void **state)
                 const char *template, *want;
         } rows[] = {
             {"{.kind", "parse: unclosed action"},
+            {"{1e7777}", "parse: cannot parse number 1e7777"},
             {"{!}", "parse: unrecognized character in action: U+0021 '!'"},
             {"{.items[}", "parse: unterminated array"},
             {"{.items[x]}", "parse: invalid array index x"},
