@@ -33,6 +33,15 @@ struct kc_authz {
         size_t n_feeds;
 };
 
+void authz_lock_init(pthread_rwlock_t *lock)
+{
+        pthread_rwlockattr_t attr;
+        pthread_rwlockattr_init(&attr);
+        pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+        pthread_rwlock_init(lock, &attr);
+        pthread_rwlockattr_destroy(&attr);
+}
+
 /* --- feeding, on the loop */
 
 static void set_object(void *arg, const char *key, struct kc_cache_entry *e)
@@ -112,7 +121,7 @@ int kc_authz_new(const struct kc_authz_opts *o, struct kc_authz **ret, struct kc
         if (kc_strv_len(o->modes) == 0)
                 return kc_error_set(err, EINVAL, "at least one authorization-mode must be passed");
         KC_CLEANUP(kc_authz_freep) struct kc_authz *a = KC_NEW(struct kc_authz);
-        pthread_rwlock_init(&a->lock, NULL);
+        authz_lock_init(&a->lock);
         for (char *const *m = o->modes; *m; m++) {
                 int r = add_mode(a, o, *m, err);
                 if (r < 0)

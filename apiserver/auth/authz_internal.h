@@ -12,6 +12,9 @@
 #include "auth/rbac_rules.h"
 #include "base/map.h"
 
+/* A lock whose writers do not starve while requests come all the time. Not to be taken twice by one reader. */
+void authz_lock_init(pthread_rwlock_t *lock);
+
 /* --- One resource of the cache, followed for ever (feed.c). On the loop. */
 
 struct authz_feed_cbs {
