@@ -36,7 +36,12 @@ static void check(const char *data, size_t len, const struct kc_type *type)
         if (kc_protobuf_encode(once, type, &out, NULL) < 0)
                 abort();
         KC_CLEANUP(kc_json_freep) struct json_object *twice = decoded(kc_buf_str(&out), out.len, type);
-        if (!twice || !kc_json_equal(once, twice))
+        if (!twice)
+                abort();
+        /* As text: 4e2 is a double, and what is written of it, 400, an integer. */
+        KC_CLEANUP(kc_freep) char *a = kc_json_to_str(once);
+        KC_CLEANUP(kc_freep) char *b = kc_json_to_str(twice);
+        if (strcmp(a, b) != 0)
                 abort();
 }
 
