@@ -7,6 +7,7 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
 {
         static const struct kc_command *const table[] = {
             &kc_cmd_get,
+            &kc_cmd_describe,
             &kc_cmd_apply,
             &kc_cmd_create,
             &kc_cmd_replace,

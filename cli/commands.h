@@ -9,3 +9,5 @@ extern const struct kc_command kc_cmd_get, kc_cmd_apply, kc_cmd_create, kc_cmd_d
     kc_cmd_rollout, kc_cmd_logs, kc_cmd_version, kc_cmd_config, kc_cmd_api_resources, kc_cmd_wait, kc_cmd_label,
     kc_cmd_annotate, kc_cmd_patch, kc_cmd_api_versions, kc_cmd_cluster_info, kc_cmd_auth, kc_cmd_taint, kc_cmd_cordon,
     kc_cmd_uncordon, kc_cmd_exec, kc_cmd_attach;
+/* Those that show things. */
+extern const struct kc_command kc_cmd_describe;

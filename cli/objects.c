@@ -56,18 +56,19 @@ static void add_one(
                 kc_founds_push(l, res, obj);
 }
 
-static int add_listed(struct kc_cli *c, const struct kc_api_resource *res, const char *ns,
-    const struct kc_object_query *q, struct kc_founds *l, struct kc_error *err)
+static void add_listed(struct kc_cli *c, const struct kc_api_resource *res, const char *ns,
+    const struct kc_object_query *q, struct kc_founds *l)
 {
+        struct kc_error why = KC_ERROR_INIT;
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
         kc_query_add(&b, "labelSelector", kc_str_empty(q->selector) ? NULL : q->selector);
         kc_query_add(&b, "fieldSelector", kc_str_empty(q->field_selector) ? NULL : q->field_selector);
-        int e = kc_cli_list(c, res, q->all_namespaces ? NULL : ns, kc_buf_str(&b), &list, err);
+        if (kc_cli_list(c, res, q->all_namespaces ? NULL : ns, kc_buf_str(&b), &list, &why) < 0)
+                kc_cli_errors_take(&l->errors, &why);
         const struct json_object *items = kc_json_get(list, "items");
-        for (size_t i = 0; e == 0 && i < kc_json_len(items); i++)
+        for (size_t i = 0; i < kc_json_len(items); i++)
                 kc_founds_push(l, res, kc_json_copy(kc_json_idx(items, i)));
-        return e;
 }
 
 int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struct kc_founds *ret, struct kc_error *err)
@@ -95,11 +96,11 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
         kc_manifests_errors(&files, &ret->errors);
         for (size_t i = 0; i < files.n; i++)
                 add_one(c, files.v[i].res, files.v[i].ns, files.v[i].name, ret);
-        for (size_t i = 0; e == 0 && i < targets.n; i++) {
+        for (size_t i = 0; i < targets.n; i++) {
                 if (targets.v[i].name)
                         add_one(c, targets.v[i].res, ns, targets.v[i].name, ret);
                 else
-                        e = add_listed(c, targets.v[i].res, ns, q, ret, err);
+                        add_listed(c, targets.v[i].res, ns, q, ret);
         }
         return e;
 }

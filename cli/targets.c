@@ -73,7 +73,7 @@ static int parse_pair(const struct kc_resource_map *map, const char *arg, struct
                     "there is no need to specify a resource type as a separate argument when passing arguments in "
                     "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
                     "resource/<resource_name>'");
-        if (slash == arg || slash[1] == '\0' || strchr(slash + 1, '/'))
+        if (slash == arg || slash[1] == '\0' || strchr(slash + 1, '/') || memchr(arg, ',', (size_t)(slash - arg)))
                 return kc_error_set(
                     err, EINVAL, "arguments in resource/name form must have a single resource and name");
         KC_CLEANUP(kc_freep) char *type = kc_strndup(arg, (size_t)(slash - arg));
