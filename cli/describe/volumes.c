@@ -212,16 +212,15 @@ static void describe_projected(struct kc_describing *d, const struct json_object
                                          *map = kc_json_get(p, "configMap"),
                                          *token = kc_json_get(p, "serviceAccountToken"),
                                          *bundle = kc_json_get(p, "clusterTrustBundle"), *ref = secret ? secret : map;
-                const struct json_object *optional = kc_json_get(ref, "optional");
-                const char *word = optional ? kc_bool_word(kc_json_bool(ref, "optional", false)) : "<nil>";
+                const char *word = kc_bool_word(kc_json_bool(ref, "optional", false));
                 if (secret) {
                         kc_line(d, 2, "SecretName:\t%s\n", kc_text(secret, "name"));
-                        kc_line(d, 2, "SecretOptionalName:\t%s\n", word);
+                        kc_line(d, 2, "Optional:\t%s\n", word);
                 } else if (kc_json_get(p, "downwardAPI")) {
                         kc_line(d, 2, "DownwardAPI:\ttrue\n");
                 } else if (map) {
                         kc_line(d, 2, "ConfigMapName:\t%s\n", kc_text(map, "name"));
-                        kc_line(d, 2, "ConfigMapOptional:\t%s\n", word);
+                        kc_line(d, 2, "Optional:\t%s\n", word);
                 } else if (token) {
                         kc_line(d, 2, "TokenExpirationSeconds:\t%lld\n",
                             (long long)kc_json_int(token, "expirationSeconds", 0));

@@ -195,6 +195,7 @@ int kc_describe_daemon_set(struct kc_describing *d, struct kc_error *err)
             {"Number of Nodes Scheduled with Available Pods", "numberAvailable"},
             {"Number of Nodes Misscheduled", "numberMisscheduled"}};
         kc_describe_name(d);
+        kc_describe_namespace(d);
         describe_selector(d);
         KC_CLEANUP(kc_freep) char *nodes = kc_labels_words(kc_json_at(d->obj, "spec.template.spec.nodeSelector"));
         kc_line(d, 0, "Node-Selector:\t%s\n", nodes);

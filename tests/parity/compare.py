@@ -27,6 +27,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
     (r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
     (r"(resourceVersion\\?\"?: ?\\?\"?)\d+", r"\1<version>"),
+    (r"(Resource Version: +)\d+", r"\1<version>"),
     (r"\b10\.96\.\d+\.\d+\b", "<ip>"),
     (r"\b3[0-2]\d{3}\b", "<node port>"),
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),
