@@ -84,7 +84,8 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                     args[2]);
         if (opt.timeout <= 0)
                 return kc_cli_usage_error(c, "attach", err, "--pod-running-timeout must be higher than zero");
-        int e = kc_pod_attachable(c, args, NULL, opt.timeout, "cannot attach to multiple objects at a time", &pod, err);
+        int e = kc_pod_attachable(
+            c, args, NULL, opt.timeout, "cannot attach to multiple objects at a time", &pod, NULL, err);
         if (e < 0)
                 return e;
         struct kc_session_opts o = {

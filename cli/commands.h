@@ -5,9 +5,28 @@
 
 const struct kc_command *const *kc_cli_commands(size_t *ret_n);
 
-extern const struct kc_command kc_cmd_get, kc_cmd_apply, kc_cmd_create, kc_cmd_delete, kc_cmd_replace, kc_cmd_scale,
-    kc_cmd_rollout, kc_cmd_logs, kc_cmd_version, kc_cmd_config, kc_cmd_api_resources, kc_cmd_wait, kc_cmd_label,
-    kc_cmd_annotate, kc_cmd_patch, kc_cmd_api_versions, kc_cmd_cluster_info, kc_cmd_auth, kc_cmd_taint, kc_cmd_cordon,
-    kc_cmd_uncordon, kc_cmd_exec, kc_cmd_attach;
-/* Those that show things. */
+extern const struct kc_command kc_cmd_annotate;
+extern const struct kc_command kc_cmd_api_resources;
+extern const struct kc_command kc_cmd_api_versions;
+extern const struct kc_command kc_cmd_apply;
+extern const struct kc_command kc_cmd_attach;
+extern const struct kc_command kc_cmd_auth;
+extern const struct kc_command kc_cmd_cluster_info;
+extern const struct kc_command kc_cmd_config;
+extern const struct kc_command kc_cmd_cordon;
+extern const struct kc_command kc_cmd_create;
+extern const struct kc_command kc_cmd_delete;
 extern const struct kc_command kc_cmd_describe;
+extern const struct kc_command kc_cmd_exec;
+extern const struct kc_command kc_cmd_get;
+extern const struct kc_command kc_cmd_label;
+extern const struct kc_command kc_cmd_logs;
+extern const struct kc_command kc_cmd_patch;
+extern const struct kc_command kc_cmd_port_forward;
+extern const struct kc_command kc_cmd_replace;
+extern const struct kc_command kc_cmd_rollout;
+extern const struct kc_command kc_cmd_scale;
+extern const struct kc_command kc_cmd_taint;
+extern const struct kc_command kc_cmd_uncordon;
+extern const struct kc_command kc_cmd_version;
+extern const struct kc_command kc_cmd_wait;

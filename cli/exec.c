@@ -48,7 +48,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                 return e;
         char *target[] = {c->dash != 0 && !opt.files ? args[0] : NULL, NULL};
         e = kc_pod_attachable(
-            c, target, opt.files, opt.timeout, "cannot exec into multiple objects at a time", &pod, err);
+            c, target, opt.files, opt.timeout, "cannot exec into multiple objects at a time", &pod, NULL, err);
         if (e < 0)
                 return e;
         const char *phase = kc_json_str_at(pod, "status.phase"), *container = opt.container;

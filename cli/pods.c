@@ -242,7 +242,7 @@ void kc_pod_list_done(struct kc_pod_list *l)
 }
 
 int kc_pod_attachable(struct kc_cli *c, char *const *args, char *const *files, int64_t timeout, const char *too_many,
-    struct json_object **ret, struct kc_error *err)
+    struct json_object **ret, struct json_object **ret_obj, struct kc_error *err)
 {
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
         KC_CLEANUP(kc_pod_list_done) struct kc_pod_list pods = {0};
@@ -259,12 +259,13 @@ int kc_pod_attachable(struct kc_cli *c, char *const *args, char *const *files, i
         }
         if (all.n != 1)
                 return kc_error_set(err, EINVAL, "%s", too_many);
-        if (kc_streq(all.v[0].res->kind, "Pod")) {
-                *ret = KC_TAKE(all.v[0].obj);
-                return 0;
-        }
-        e = kc_pods_of(c, &all.v[0], KC_PODS_BY_ACTIVITY, timeout, "cannot attach to", &pods, err);
-        if (e == 0)
+        if (kc_streq(all.v[0].res->kind, "Pod"))
+                *ret = kc_json_copy(all.v[0].obj);
+        else
+                e = kc_pods_of(c, &all.v[0], KC_PODS_BY_ACTIVITY, timeout, "cannot attach to", &pods, err);
+        if (e == 0 && pods.n > 0)
                 *ret = kc_json_copy(pods.v[0]);
+        if (e == 0 && ret_obj)
+                *ret_obj = KC_TAKE(all.v[0].obj);
         return e;
 }

@@ -27,6 +27,6 @@ int kc_pods_of(struct kc_cli *c, const struct kc_found *f, enum kc_pod_order ord
     struct kc_pod_list *ret, struct kc_error *err);
 void kc_pod_list_done(struct kc_pod_list *l);
 /* "POD" or "TYPE/NAME" (or more words, or files) to the one pod to attach to; the caller's. One object only: else
- * too_many is the error. */
+ * too_many is the error. ret_obj: what was named, the caller's; may be NULL. */
 int kc_pod_attachable(struct kc_cli *c, char *const *args, char *const *files, int64_t timeout, const char *too_many,
-    struct json_object **ret, struct kc_error *err);
+    struct json_object **ret, struct json_object **ret_obj, struct kc_error *err);
