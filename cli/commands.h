@@ -14,6 +14,7 @@ extern const struct kc_command kc_cmd_auth;
 extern const struct kc_command kc_cmd_cluster_info;
 extern const struct kc_command kc_cmd_config;
 extern const struct kc_command kc_cmd_cordon;
+extern const struct kc_command kc_cmd_cp;
 extern const struct kc_command kc_cmd_create;
 extern const struct kc_command kc_cmd_delete;
 extern const struct kc_command kc_cmd_describe;

@@ -23,7 +23,7 @@ void kc_session_check_tty(struct kc_cli *c, struct kc_session_opts *o)
                 (void)fprintf(c->err, "Unable to use a TTY - input is not a terminal or the right kind of file\n");
 }
 
-static char *make_path(
+char *kc_session_path(
     const struct json_object *pod, const char *container, char *const *command, const struct kc_session_opts *o)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
@@ -102,7 +102,7 @@ int kc_session_run(struct kc_cli *c, const struct json_object *pod, const char *
 {
         struct kc_rest *rest;
         int timeout_ms = 0, code = 0;
-        KC_CLEANUP(kc_freep) char *path = make_path(pod, container, command, o);
+        KC_CLEANUP(kc_freep) char *path = kc_session_path(pod, container, command, o);
         KC_CLEANUP(kc_remote_freep) struct kc_remote *remote = NULL;
         int e = kc_cli_rest(c, &rest, err);
         if (e == 0)

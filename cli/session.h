@@ -15,3 +15,6 @@ void kc_session_check_tty(struct kc_cli *c, struct kc_session_opts *o);
  * command (which has been said), or negative. */
 int kc_session_run(struct kc_cli *c, const struct json_object *pod, const char *container, char *const *command,
     const struct kc_session_opts *o, struct kc_error *err);
+/* The path of exec or attach. Heap. */
+char *kc_session_path(
+    const struct json_object *pod, const char *container, char *const *command, const struct kc_session_opts *o);

@@ -2,7 +2,6 @@
 #include "cli/stream/forward.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/stream/forward_internal.h"
+#include "net/dial.h"
 
 enum { MAX_QUEUED = 1 << 20, BACKLOG = 128 };
 
@@ -154,10 +154,8 @@ static void on_accept(int fd, int events, void *arg)
 static int listen_failed(int errnum, const char *what, const char *address, int port, struct kc_error *err)
 {
         bool v6 = strchr(address, ':') != NULL;
-        KC_CLEANUP(kc_freep) char *why = kc_strdup(strerror(errnum));
-        why[0] = (char)tolower((unsigned char)why[0]);
         return kc_error_set(err, errnum, "listen tcp%d %s%s%s:%d: %s: %s", v6 ? 6 : 4, v6 ? "[" : "", address,
-            v6 ? "]" : "", port, what, why);
+            v6 ? "]" : "", port, what, kc_net_strerror(errnum));
 }
 
 static int open_socket(const char *address, int *port, struct kc_error *err)
