@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -61,6 +62,7 @@ int kc_daemon_init(const char *name, struct kc_error *err)
         /* Memory holds keys and tokens. */
         struct rlimit no_core = {0, 0};
         (void)setrlimit(RLIMIT_CORE, &no_core); /* lowering is always allowed */
+        (void)prctl(PR_SET_DUMPABLE, 0);        /* nor may others of the same user read it; cannot fail with 0 */
         struct rlimit files;
         if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
                 files.rlim_cur = files.rlim_max;

@@ -37,12 +37,14 @@ static void set_socket_options(int fd)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-void http_conn_new(struct http_shard *shard, int fd, char *take_remote)
+void http_conn_new(struct http_shard *shard, int fd, char *take_remote, struct http_peer *take_peer)
 {
         struct http_conn *c = KC_NEW(struct http_conn);
         c->shard = http_shard_ref(shard);
         c->server = shard->server;
         c->fd = fd;
+        c->peer = take_peer;
+        c->born = kc_clock_mono(NULL);
         c->info = KC_NEW(struct http_conn_info);
         atomic_init(&c->info->refs, 1);
         c->info->remote = take_remote;
@@ -65,6 +67,22 @@ void http_conn_new(struct http_shard *shard, int fd, char *take_remote)
                 }
         }
         http_conn_set_deadline(c, c->server->opts.header_timeout_ms * KC_MSEC);
+}
+
+bool http_conn_idle(const struct http_conn *c)
+{
+        switch (c->state) {
+        case HTTP_CONN_H1:
+                return http_h1_awaits_head(c);
+        case HTTP_CONN_H2:
+                return http_h2_idle(c);
+        case HTTP_CONN_HANDSHAKE:
+        case HTTP_CONN_SNIFF:
+        case HTTP_CONN_LINGER:
+                return true;
+        default:
+                return false;
+        }
 }
 
 void http_conn_close(struct http_conn *c)
@@ -108,6 +126,7 @@ void http_conn_destroy(struct http_conn *c)
         kc_outq_done(&c->out);
         http_conn_info_unref(c->info);
         struct http_shard *shard = c->shard;
+        http_peers_leave(c->server->peers, c->peer);
         http_server_conn_gone(c->server, shard);
         kc_free(c);
         http_shard_unref(shard);

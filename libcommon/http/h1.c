@@ -13,7 +13,6 @@
 
 enum {
         PARSER_MAX_HEADER = 64 * 1024 * 1024, /* our own limit comes first */
-        MAX_TRAILERS = 64 * 1024,
 };
 
 static void set_parser_limit(void)
@@ -41,6 +40,11 @@ void http_h1_free(struct http_conn *c)
 bool http_h1_idle(const struct http_conn *c)
 {
         return c->h1->phase == H1_HEAD && c->h1->in.len == 0;
+}
+
+bool http_h1_awaits_head(const struct http_conn *c)
+{
+        return c->h1->phase == H1_HEAD;
 }
 
 /* The peer does not speak HTTP, or not in time: answers without a request, and ends. */
@@ -125,7 +129,7 @@ static void begin_exchange(struct http_conn *c)
         struct kc_http_req *r = h->req;
         int64_t declared = h->chunked_in ? -1 : (int64_t)KC_MIN(h->body_left, (uint64_t)INT64_MAX);
         h->body_done = declared == 0;
-        h->chunked = (struct http_chunked){.max_overhead = MAX_TRAILERS};
+        h->chunked = (struct http_chunked){.max_overhead = HTTP_MAX_TRAILERS};
         h->phase = h->body_done ? H1_BUSY : H1_BODY;
         http_conn_set_deadline(c, h->body_done ? 0 : c->server->opts.idle_timeout_ms * KC_MSEC);
         if (!http_req_on_headers(r, declared)) {

@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { MAX_OUTBOUND_ACKS = 1000 };
-
 static struct kc_http_req *req_of(nghttp2_session *session, int32_t stream_id)
 {
         return nghttp2_session_get_stream_user_data(session, stream_id);
@@ -99,19 +97,29 @@ static void request_headers(struct http_conn *c, struct kc_http_req *r, bool end
 
 /* --- Other frames */
 
-/* A client that opens streams and resets them makes work at no cost to itself (CVE-2023-44487). */
-static int count_reset(struct http_conn *c)
+static int count(struct http_conn *c, struct http_bucket *b, int burst, int rate, const char *what)
 {
-        struct http_h2 *h = c->h2;
         kc_mono now = kc_clock_mono(NULL);
-        double back = (double)(now - h->resets_at) / KC_SEC * HTTP_H2_RESET_RATE;
-        h->resets = back >= h->resets ? 0 : h->resets - back;
-        h->resets_at = now;
-        h->resets += 1;
-        if (h->resets <= HTTP_H2_RESET_BURST)
+        double back = (double)(now - b->at) / KC_SEC * rate;
+        b->level = back >= b->level ? 0 : b->level - back;
+        b->at = now;
+        b->level += 1;
+        if (b->level <= burst)
                 return 0;
-        kc_log_v(2, "Client resets too many streams, closing", "remote", c->info->remote);
-        return nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+        kc_log_v(2, "Client makes work and sends no requests, closing", "remote", c->info->remote, "frames", what);
+        return nghttp2_session_terminate_session(c->h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* A client that opens streams and resets them makes work at no cost to itself (CVE-2023-44487), as one does that has us
+ * reset them (CVE-2025-8671). */
+int http_h2_count_reset(struct http_conn *c)
+{
+        return count(c, &c->h2->resets, HTTP_H2_RESET_BURST, HTTP_H2_RESET_RATE, "RST_STREAM");
+}
+
+static int count_control(struct http_conn *c, const char *what)
+{
+        return count(c, &c->h2->control, HTTP_H2_CONTROL_BURST, HTTP_H2_CONTROL_RATE, what);
 }
 
 static void end_of_request(struct kc_http_req *r)
@@ -138,18 +146,26 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         case NGHTTP2_DATA:
                 if (r && end_stream)
                         end_of_request(r);
+                if (frame->hd.length == 0 && !end_stream)
+                        return count_control(c, "DATA");
                 break;
         case NGHTTP2_RST_STREAM:
-                return count_reset(c);
+                return http_h2_count_reset(c);
+        case NGHTTP2_PRIORITY:
+                return count_control(c, "PRIORITY");
         case NGHTTP2_SETTINGS:
                 /* The connection has begun; from here on it may be idle. */
                 if (!c->h2->settings_seen)
                         http_conn_set_deadline(c, c->server->opts.idle_timeout_ms * KC_MSEC);
                 c->h2->settings_seen = true;
+                if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+                        return count_control(c, "SETTINGS");
                 break;
         case NGHTTP2_PING:
                 if (frame->hd.flags & NGHTTP2_FLAG_ACK)
                         http_h2_final_goaway(c);
+                else
+                        return count_control(c, "PING");
                 break;
         default:
                 break;
@@ -211,7 +227,7 @@ static int new_session(struct http_conn *c)
                 nghttp2_session_callbacks_del(cb);
                 return -ENOMEM;
         }
-        nghttp2_option_set_max_outbound_ack(option, MAX_OUTBOUND_ACKS);
+        nghttp2_option_set_max_outbound_ack(option, HTTP_H2_MAX_ACKS);
         /* Streams that are over need not be remembered for priorities. */
         nghttp2_option_set_no_closed_streams(option, 1);
         int r = nghttp2_session_server_new2(&c->h2->session, cb, c, option);
@@ -239,6 +255,11 @@ int http_h2_init(struct http_conn *c)
                 http_h2_drain(c);
         http_conn_dirty(c);
         return 0;
+}
+
+bool http_h2_idle(const struct http_conn *c)
+{
+        return c->h2->n_reqs == 0;
 }
 
 void http_h2_close(struct http_conn *c)

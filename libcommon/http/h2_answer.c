@@ -56,9 +56,17 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         return 0;
 }
 
+static bool is_fault(uint32_t code)
+{
+        return code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR || code == NGHTTP2_STREAM_CLOSED ||
+               code == NGHTTP2_FRAME_SIZE_ERROR || code == NGHTTP2_REFUSED_STREAM;
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
-        (void)arg;
+        struct http_conn *c = arg;
+        if (frame->hd.type == NGHTTP2_RST_STREAM && is_fault(frame->rst_stream.error_code))
+                return http_h2_count_reset(c);
         bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                     (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
         struct kc_http_req *r = last ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;

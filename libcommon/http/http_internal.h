@@ -12,34 +12,13 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/list.h"
 #include "http/chunked.h"
+#include "http/limits.h"
 #include "http/server.h"
 #include "http/stream_internal.h"
 #include "net/outq.h"
-
-/* Limits and sizes that are not settable. */
-enum {
-        HTTP_MAX_HEADERS = 512,             /* fields of one request */
-        HTTP_READ_CHUNK = 64 * 1024,        /* a shard's read buffer */
-        HTTP_READ_BUDGET = 256 * 1024,      /* read of one connection before the others get their turn */
-        HTTP_PIPELINE_MAX = 64 * 1024,      /* HTTP/1.1 bytes kept while a request is being answered */
-        HTTP_LOW_WATER = 64 * 1024,         /* on_drain */
-        HTTP_H2_OUT_MAX = 256 * 1024,       /* framed HTTP/2 bytes waiting for the socket; more stays in the streams */
-        HTTP_H2_STREAM_WINDOW = 256 * 1024, /* as upstream's */
-        HTTP_H2_CONN_WINDOW = 16 * 1024 * 1024,
-        /* Body received after the answer before the stream is reset (RFC 9113, 8.1). At once would be allowed, but curl
-         * 7.88 then loses the answer. */
-        HTTP_H2_DISCARD_MAX = 1024 * 1024,
-        HTTP_H2_RESET_BURST = 900, /* resets by the peer at once (watches that end together) */
-        HTTP_H2_RESET_RATE = 30,   /* a second, in the long run; both below nghttp2's own limits */
-        HTTP_ACCEPT_BATCH = 64,
-        HTTP_SNIFF_LEN = 4,
-};
-#define HTTP_LINGER (2 * KC_SEC)       /* reading on after the last answer, so that the peer gets to read it */
-#define HTTP_WRITE_STALL (60 * KC_SEC) /* nothing taken by the peer's socket for so long */
-#define HTTP_GOAWAY_WAIT (1 * KC_SEC)  /* from the notice to the final GOAWAY, at most */
-#define HTTP_ACCEPT_PAUSE (1 * KC_SEC) /* when descriptors have run out */
 
 /* --- Shards */
 struct http_shard {
@@ -49,6 +28,8 @@ struct http_shard {
         struct kc_list conns;          /* struct http_conn.node */
         struct kc_list dirty;          /* struct http_conn.dirty_node */
         struct kc_list dead;           /* closed; freed by the next run */
+        struct kc_list paced;          /* struct kc_http_req.pace_node */
+        struct kc_timer *pace_timer;   /* armed while paced is not empty */
         bool run_scheduled;
         atomic_size_t n_conns; /* given to this shard */
         char *scratch;         /* HTTP_READ_CHUNK bytes */
@@ -62,8 +43,14 @@ void http_shard_unref(struct http_shard *s);
 const char *http_shard_date(struct http_shard *s);
 /* Flushes what is dirty and frees what is dead, soon. */
 void http_shard_schedule(struct http_shard *s);
+/* There are no more connections to be had: closes HTTP_RECLAIM_BATCH that wait for nothing but their peer's next
+ * request and are HTTP_RECLAIM_AGE old, the oldest first. */
+void http_shard_reclaim(struct http_shard *s);
 
 /* --- Server */
+struct http_peer;
+struct http_peers;
+
 struct kc_http_server {
         struct kc_http_server_opts opts; /* with the defaults filled in */
         struct http_shard **shards;
@@ -74,7 +61,16 @@ struct kc_http_server {
         atomic_bool accept_paused; /* by max_connections */
         atomic_bool draining;
         atomic_size_t n_conns;
+        struct http_peers *peers;
+        atomic_bool reclaiming; /* shards have been asked to close what is idle */
 };
+
+/* How many connections each peer has: an IPv4 address, or an IPv6 network of /64. Any thread. */
+struct http_peers *http_peers_new(size_t max);
+void http_peers_free(struct http_peers *p);
+/* Counts one more; false: the peer has as many as it may. *ret is NULL for what is no IP address: there is no limit. */
+bool http_peers_enter(struct http_peers *p, const struct kc_ip *ip, struct http_peer **ret);
+void http_peers_leave(struct http_peers *p, struct http_peer *take_peer);
 
 /* A connection is gone: may let the listener go on. */
 void http_server_conn_gone(struct kc_http_server *s, struct http_shard *shard);
@@ -107,11 +103,13 @@ struct http_conn {
         struct http_shard *shard;
         struct kc_http_server *server;
         struct http_conn_info *info;
+        struct http_peer *peer;
         int fd;
         SSL *ssl;
         struct kc_io *io;
         int io_events;
         struct kc_timer *timer;
+        kc_mono born;
         kc_mono deadline; /* 0: none */
         kc_mono armed_for;
         kc_mono stalled_since; /* output waits for the socket since; 0: it does not */
@@ -134,8 +132,10 @@ struct http_conn {
         struct kc_http_stream *stream;
 };
 
-/* Takes fd. */
-void http_conn_new(struct http_shard *shard, int fd, char *take_remote);
+/* Takes fd, remote and the peer's count. */
+void http_conn_new(struct http_shard *shard, int fd, char *take_remote, struct http_peer *take_peer);
+/* No request is being received or answered on it, and none was upgraded. */
+bool http_conn_idle(const struct http_conn *c);
 /* Closes the socket and ends the exchanges; callbacks and freeing come with the shard's next run. */
 void http_conn_close(struct http_conn *c);
 /* The same, but tells an HTTP/2 peer so if its socket takes it: curl finds out only so that a kept connection is
@@ -204,6 +204,9 @@ struct kc_http_req {
         bool h2_end_sent;    /* and ours */
         size_t h2_discarded; /* body received after the answer */
         bool bad_target;
+        struct kc_list pace_node; /* the peer has to send a body, or take an answer, within bounds */
+        kc_mono pace_since;
+        uint64_t pace_bytes; /* received since then, or queued then */
 };
 
 struct kc_http_req *http_req_new(struct http_conn *c);
@@ -223,6 +226,11 @@ bool http_req_on_body(struct kc_http_req *r, const char *data, size_t len);
 void http_req_on_complete(struct kc_http_req *r);
 /* A plain-text answer of the server itself. */
 void http_req_reply_text(struct kc_http_req *r, int code, const char *text);
+/* A body begins, or the answer is finished: in each transfer timeout HTTP_PACE_RATE has to be reached until it is all
+ * received or sent, else the exchange is ended. */
+void http_pace_start(struct kc_http_req *r);
+void http_pace_stop(struct kc_http_req *r);
+void http_pace_done(struct http_shard *s);
 /* The exchange is over: on_close becomes due and the connection lets go of the request. */
 void http_req_over(struct kc_http_req *r);
 /* Queued bytes have become fewer. */
@@ -248,11 +256,15 @@ void http_h1_write(struct kc_http_req *r, struct kc_bytes *data);
 void http_h1_finish(struct kc_http_req *r);
 /* No request is being received or answered. */
 bool http_h1_idle(const struct http_conn *c);
+/* The next request has not come, or not all of its head. */
+bool http_h1_awaits_head(const struct http_conn *c);
 /* Answers 101 and makes the connection raw. What was read beyond the request goes to http_stream_early. */
 int http_h1_upgrade(struct kc_http_req *r, char *const *headers);
 
 /* --- HTTP/2 */
 int http_h2_init(struct http_conn *c);
+/* No exchange is open. */
+bool http_h2_idle(const struct http_conn *c);
 void http_h2_free(struct http_conn *c);
 void http_h2_input(struct http_conn *c, const char *data, size_t len);
 /* Frames what can be sent into the output queue. False: the connection has to end after flushing. */

@@ -40,6 +40,7 @@ struct kc_http_req *http_req_new(struct http_conn *c)
         r->conn = c;
         kc_list_init(&r->event_node);
         kc_list_init(&r->h2_node);
+        kc_list_init(&r->pace_node);
         kc_buf_reserve(&r->text, TEXT_RESERVE);
         http_req_add_text(r, "", 0); /* offset 0: the empty string */
         return r;
@@ -277,6 +278,8 @@ bool http_req_on_headers(struct kc_http_req *r, int64_t declared_len)
                 return http_req_on_body(r, NULL, (size_t)declared_len);
         if (declared_len > 0)
                 kc_buf_reserve(&r->body, KC_MIN((size_t)declared_len, (size_t)HTTP_READ_CHUNK));
+        if (declared_len != 0)
+                http_pace_start(r);
         return true;
 }
 
@@ -285,6 +288,7 @@ bool http_req_on_body(struct kc_http_req *r, const char *data, size_t len)
         const struct kc_http_server_opts *o = &r->conn->server->opts;
         if (atomic_load(&r->answered))
                 return false;
+        r->pace_bytes += len;
         if (len <= r->max_body && kc_buf_add_limited(&r->body, data, len, r->max_body) == 0)
                 return true;
         kc_buf_done(&r->body);
@@ -298,6 +302,7 @@ void http_req_on_complete(struct kc_http_req *r)
 {
         const struct kc_http_server_opts *o = &r->conn->server->opts;
         r->request_done = true;
+        http_pace_stop(r);
         if (!atomic_load(&r->answered))
                 o->on_request(r, o->arg);
 }
@@ -311,6 +316,7 @@ void http_req_over(struct kc_http_req *r)
         r->drain_due = false;
         r->close_due = true;
         kc_outq_done(&r->body_out);
+        http_pace_stop(r);
         kc_list_remove(&r->h2_node);
         kc_list_remove(&r->event_node);
         kc_list_push_back(&c->events, &r->event_node);
@@ -371,6 +377,8 @@ static void reply_now(struct kc_http_req *r, int code, char *const *headers, str
                 http_h2_reply(r, code, headers, body);
         else
                 http_h1_reply(r, code, headers, body);
+        if (r->conn)
+                http_pace_start(r);
         http_conn_dirty(c);
 }
 
@@ -485,6 +493,7 @@ void kc_http_finish(struct kc_http_req *r)
                 http_h2_finish(r);
         else
                 http_h1_finish(r);
+        http_pace_start(r);
         http_conn_dirty(c);
 }
 

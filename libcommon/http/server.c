@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,16 +16,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/http_internal.h"
-
-enum {
-        DEFAULT_MAX_BODY = 3 * 1024 * 1024,
-        DEFAULT_MAX_HEADER_BYTES = 1024 * 1024,
-        DEFAULT_MAX_CONNECTIONS = 100000,
-        DEFAULT_MAX_QUEUED = 16 * 1024 * 1024,
-        DEFAULT_MAX_STREAMS = 250,
-        DEFAULT_HEADER_TIMEOUT_MS = 32000,
-        DEFAULT_IDLE_TIMEOUT_MS = 90000,
-};
 
 /* A write to a connection that the peer has closed must be an error, not the end of the process; OpenSSL uses plain
  * write(2). A handler that the program has set stays. */
@@ -120,37 +111,41 @@ static int open_listener(struct kc_http_server *s, struct kc_error *err)
 
 /* --- Accepting */
 
-static char *remote_text(const union any_addr *a)
+static void remote_ip(const union any_addr *a, struct kc_ip *ret)
 {
-        struct kc_ip ip = {.family = a->sa.sa_family};
+        *ret = (struct kc_ip){.family = a->sa.sa_family};
+        if (ret->family == AF_INET) {
+                memcpy(ret->b, &a->in.sin_addr, 4);
+        } else if (ret->family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
+                ret->family = AF_INET;
+                memcpy(ret->b, a->in6.sin6_addr.s6_addr + 12, 4);
+        } else if (ret->family == AF_INET6) {
+                memcpy(ret->b, &a->in6.sin6_addr, 16);
+        }
+}
+
+static char *remote_text(const union any_addr *a, const struct kc_ip *ip)
+{
         char text[KC_IP_LEN];
-        if (ip.family == AF_INET) {
-                memcpy(ip.b, &a->in.sin_addr, 4);
-                return kc_asprintf("%s:%d", kc_ip_format(&ip, text), ntohs(a->in.sin_port));
-        }
-        if (ip.family != AF_INET6)
+        if (ip->family != AF_INET && ip->family != AF_INET6)
                 return kc_strdup("@");
-        if (IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
-                ip.family = AF_INET;
-                memcpy(ip.b, a->in6.sin6_addr.s6_addr + 12, 4);
-                return kc_asprintf("%s:%d", kc_ip_format(&ip, text), ntohs(a->in6.sin6_port));
-        }
-        memcpy(ip.b, &a->in6.sin6_addr, 16);
-        return kc_asprintf("[%s]:%d", kc_ip_format(&ip, text), ntohs(a->in6.sin6_port));
+        int port = ntohs(a->sa.sa_family == AF_INET ? a->in.sin_port : a->in6.sin6_port);
+        return kc_asprintf(ip->family == AF_INET ? "%s:%d" : "[%s]:%d", kc_ip_format(ip, text), port);
 }
 
 struct handover {
         struct http_shard *shard;
         int fd;
         char *remote;
+        struct http_peer *peer;
 };
 
 static void adopt(void *arg)
 {
         struct handover *h = arg;
         if (h->shard->server) {
-                http_conn_new(h->shard, h->fd, h->remote);
-        } else {
+                http_conn_new(h->shard, h->fd, h->remote, h->peer);
+        } else { /* the server is gone, and its counts are */
                 close(h->fd);
                 kc_free(h->remote);
         }
@@ -158,7 +153,7 @@ static void adopt(void *arg)
         kc_free(h);
 }
 
-static void hand_over(struct kc_http_server *s, int fd, char *take_remote)
+static void hand_over(struct kc_http_server *s, int fd, char *take_remote, struct http_peer *take_peer)
 {
         struct http_shard *least = s->shards[0];
         for (size_t i = 1; i < s->opts.n_loops; i++)
@@ -166,14 +161,57 @@ static void hand_over(struct kc_http_server *s, int fd, char *take_remote)
                         least = s->shards[i];
         atomic_fetch_add(&least->n_conns, 1);
         if (least == s->shards[0]) {
-                http_conn_new(least, fd, take_remote);
+                http_conn_new(least, fd, take_remote, take_peer);
                 return;
         }
         struct handover *h = KC_NEW(struct handover);
         h->shard = http_shard_ref(least);
         h->fd = fd;
         h->remote = take_remote;
+        h->peer = take_peer;
         kc_loop_post(least->loop, adopt, h);
+}
+
+static void reclaim(void *arg)
+{
+        struct http_shard *shard = arg;
+        if (shard->server) {
+                http_shard_reclaim(shard);
+                atomic_store(&shard->server->reclaiming, false);
+        }
+        http_shard_unref(shard);
+}
+
+/* All connections are taken: those that do nothing make room. */
+static void make_room(struct kc_http_server *s)
+{
+        if (atomic_exchange(&s->reclaiming, true))
+                return;
+        kc_log_v(1, "As many connections as there may be, closing idle ones", "connections",
+            kc_log_i64((long long)s->opts.max_connections));
+        for (size_t i = 0; i < s->opts.n_loops; i++)
+                kc_loop_post(s->shards[i]->loop, reclaim, http_shard_ref(s->shards[i]));
+}
+
+/* A reset, not a close: the kernel keeps nothing of it. */
+static void refuse(int fd)
+{
+        struct linger at_once = {.l_onoff = 1};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        close(fd);
+}
+
+static void take(struct kc_http_server *s, int fd, const union any_addr *a)
+{
+        struct kc_ip ip;
+        struct http_peer *peer;
+        remote_ip(a, &ip);
+        if (http_peers_enter(s->peers, &ip, &peer)) {
+                hand_over(s, fd, remote_text(a, &ip), peer);
+                return;
+        }
+        refuse(fd);
+        atomic_fetch_sub(&s->n_conns, 1);
 }
 
 /* False: no more for now. */
@@ -183,6 +221,8 @@ static bool accept_one(struct kc_http_server *s)
                 /* What waits stays in the kernel's queue until a connection ends. */
                 atomic_store(&s->accept_paused, true);
                 kc_io_set(s->accept_io, 0);
+                make_room(s);
+                kc_timer_arm(s->accept_timer, HTTP_ACCEPT_PAUSE); /* perhaps there is none to be closed yet */
                 if (atomic_fetch_sub(&s->n_conns, 1) - 1 < s->opts.max_connections &&
                     atomic_exchange(&s->accept_paused, false))
                         kc_io_set(s->accept_io, KC_IO_READ); /* one has ended just now */
@@ -193,13 +233,14 @@ static bool accept_one(struct kc_http_server *s)
         memset(&a, 0, sizeof(a));
         int fd = accept4(s->fd, &a.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-                hand_over(s, fd, remote_text(&a));
+                take(s, fd, &a);
                 return true;
         }
         int e = errno;
         atomic_fetch_sub(&s->n_conns, 1);
         if (e == EMFILE || e == ENFILE || e == ENOMEM || e == ENOBUFS) {
                 kc_log_warn("Cannot accept connections, retrying", "error", strerrordesc_np(e));
+                make_room(s);
                 kc_io_set(s->accept_io, 0);
                 kc_timer_arm(s->accept_timer, HTTP_ACCEPT_PAUSE);
         }
@@ -218,6 +259,7 @@ static void on_acceptable(int fd, int events, void *arg)
 static void resume_accepting(void *arg)
 {
         struct kc_http_server *s = arg;
+        atomic_store(&s->accept_paused, false);
         if (s->accept_io)
                 kc_io_set(s->accept_io, KC_IO_READ);
 }
@@ -240,22 +282,36 @@ void http_server_conn_gone(struct kc_http_server *s, struct http_shard *shard)
 
 /* --- The server's life */
 
+/* The rest of the descriptors is for etcd, files, and what requests open. */
+static size_t default_connections(void)
+{
+        struct rlimit files;
+        size_t max = HTTP_DEFAULT_MAX_CONNECTIONS;
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 4 * 3 < max)
+                max = (size_t)files.rlim_cur / 4 * 3;
+        return max;
+}
+
 static void fill_defaults(struct kc_http_server_opts *o)
 {
         if (!o->max_body)
-                o->max_body = DEFAULT_MAX_BODY;
+                o->max_body = HTTP_DEFAULT_MAX_BODY;
         if (!o->max_header_bytes)
-                o->max_header_bytes = DEFAULT_MAX_HEADER_BYTES;
+                o->max_header_bytes = HTTP_DEFAULT_MAX_HEADER_BYTES;
         if (!o->max_connections)
-                o->max_connections = DEFAULT_MAX_CONNECTIONS;
+                o->max_connections = default_connections();
+        if (!o->max_peer_connections)
+                o->max_peer_connections = KC_MAX(o->max_connections / 4 * 3, (size_t)1);
         if (!o->max_queued_bytes)
-                o->max_queued_bytes = DEFAULT_MAX_QUEUED;
+                o->max_queued_bytes = HTTP_DEFAULT_MAX_QUEUED;
         if (o->max_streams <= 0)
-                o->max_streams = DEFAULT_MAX_STREAMS;
+                o->max_streams = HTTP_DEFAULT_MAX_STREAMS;
         if (o->header_timeout_ms <= 0)
-                o->header_timeout_ms = DEFAULT_HEADER_TIMEOUT_MS;
+                o->header_timeout_ms = HTTP_DEFAULT_HEADER_TIMEOUT_MS;
         if (o->idle_timeout_ms <= 0)
-                o->idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS;
+                o->idle_timeout_ms = HTTP_DEFAULT_IDLE_TIMEOUT_MS;
+        if (o->transfer_timeout_ms <= 0)
+                o->transfer_timeout_ms = HTTP_DEFAULT_TRANSFER_TIMEOUT_MS;
 }
 
 static struct http_shard *new_shard(struct kc_http_server *s, struct kc_loop *loop)
@@ -267,6 +323,7 @@ static struct http_shard *new_shard(struct kc_http_server *s, struct kc_loop *lo
         kc_list_init(&shard->conns);
         kc_list_init(&shard->dirty);
         kc_list_init(&shard->dead);
+        kc_list_init(&shard->paced);
         shard->scratch = kc_malloc(HTTP_READ_CHUNK);
         return shard;
 }
@@ -298,6 +355,7 @@ int kc_http_server_new(const struct kc_http_server_opts *o, struct kc_http_serve
         s->shards = kc_calloc(o->n_loops, sizeof(*s->shards));
         for (size_t i = 0; i < o->n_loops; i++)
                 s->shards[i] = new_shard(s, o->loops[i]);
+        s->peers = http_peers_new(s->opts.max_peer_connections);
         s->opts.loops = NULL; /* the caller's array need not last */
         kc_loop_call(s->shards[0]->loop, start_accepting, s);
         *ret = s;
@@ -355,6 +413,7 @@ static void close_shard(void *arg)
                 http_conn_goodbye(c);
         while ((c = KC_LIST_FIRST(&shard->dead, struct http_conn, node)))
                 http_conn_destroy(c);
+        http_pace_done(shard);
         shard->server = NULL;
 }
 
@@ -368,6 +427,7 @@ void kc_http_server_free(struct kc_http_server *s)
         for (size_t i = 0; i < s->opts.n_loops; i++)
                 http_shard_unref(s->shards[i]);
         kc_free(s->shards);
+        http_peers_free(s->peers);
         kc_free(s->address);
         kc_free(s->unix_path);
         kc_free(s);

@@ -5,9 +5,7 @@
  * A connection and its requests belong to one loop. Callbacks run on that loop's thread. Functions that may be called
  * from any thread say so. HTTP/1.1 pipelined requests are answered one after another.
  *
- * Limits (named in server.c, settable below): request line and headers, header count, body, time to receive headers,
- * idle time, concurrent streams per connection, stream resets per connection (rapid reset), connections, bytes queued
- * for a peer that does not read. */
+ * Everything that a peer controls has a limit: http/limits.h names them, some are settable below. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,11 +30,14 @@ struct kc_http_server_opts {
         struct kc_tls_server *tls; /* NULL: plain. h2 by ALPN; without TLS h2 by prior knowledge */
         size_t max_body;           /* 0: 3 MiB */
         size_t max_header_bytes;   /* 0: 1 MiB, as Go's */
-        size_t max_connections;    /* 0: 100000 */
-        size_t max_queued_bytes;   /* unsent bytes of one response before kc_http_write fails; 0: 16 MiB */
-        int max_streams;           /* per HTTP/2 connection; 0: 250, upstream's --http2-max-streams-per-connection */
-        int header_timeout_ms;     /* 0: 32000 */
-        int idle_timeout_ms;       /* keep-alive between requests, and between pieces of a body; 0: 90000 */
+        size_t max_connections; /* 0: 100000, or 3/4 of the process's descriptors. Idle ones make room at the limit */
+        size_t max_peer_connections; /* of one IPv4 address or IPv6 /64; more are reset. 0: 3/4 of max_connections */
+        size_t max_queued_bytes;     /* unsent bytes of one response before kc_http_write fails; 0: 16 MiB */
+        int max_streams;             /* per HTTP/2 connection; 0: 250, upstream's --http2-max-streams-per-connection */
+        int header_timeout_ms;       /* 0: 32000 */
+        int idle_timeout_ms;         /* keep-alive between requests, and between pieces of a body; 0: 90000 */
+        int transfer_timeout_ms; /* in which a body, or an answer that is not streamed, has to be through or have had
+                                  * 16 KiB/s; 0: 60000 */
         /* Optional: called when the headers are in, before the body is read. Answering here refuses the body. */
         void (*on_headers)(struct kc_http_req *req, void *arg);
         /* Called when the whole body is in (bodies over max_body have been answered with 413). It need not answer at

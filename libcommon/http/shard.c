@@ -66,3 +66,18 @@ void http_shard_schedule(struct http_shard *s)
         s->run_scheduled = true;
         kc_loop_defer(s->loop, run, http_shard_ref(s));
 }
+
+void http_shard_reclaim(struct http_shard *s)
+{
+        size_t left = HTTP_RECLAIM_BATCH;
+        kc_mono now = kc_clock_mono(NULL);
+        KC_LIST_FOREACH(&s->conns, c, struct http_conn, node)
+        {
+                if (left == 0 || now - c->born < HTTP_RECLAIM_AGE)
+                        break; /* those that follow are younger */
+                if (!http_conn_idle(c))
+                        continue;
+                http_conn_goodbye(c);
+                left--;
+        }
+}
