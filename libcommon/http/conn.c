@@ -50,6 +50,7 @@ void http_conn_new(struct http_shard *shard, int fd, char *take_remote, struct h
         c->info->remote = take_remote;
         kc_list_init(&c->node);
         kc_list_init(&c->dirty_node);
+        kc_list_init(&c->handshake_node);
         kc_list_init(&c->events);
         kc_list_push_back(&shard->conns, &c->node);
         set_socket_options(fd);
@@ -108,6 +109,7 @@ void http_conn_close(struct http_conn *c)
         close(c->fd);
         c->fd = -1;
         kc_list_remove(&c->dirty_node);
+        kc_list_remove(&c->handshake_node);
         kc_list_remove(&c->node);
         kc_list_push_back(&c->shard->dead, &c->node);
         http_shard_schedule(c->shard);
@@ -530,16 +532,29 @@ static void read_input(struct http_conn *c)
         }
 }
 
+void http_conn_handshake(struct http_conn *c)
+{
+        c->working = true;
+        handshake(c);
+        if (c->state != HTTP_CONN_HANDSHAKE)
+                read_input(c);
+        if (c->state != HTTP_CONN_CLOSED)
+                http_conn_flush(c);
+}
+
 static void on_io(int fd, int events, void *arg)
 {
         struct http_conn *c = arg;
         (void)fd;
         (void)events; /* TLS may need either; both directions are cheap to try */
+        if (c->state == HTTP_CONN_HANDSHAKE) {
+                c->io_events = 0; /* until its turn */
+                kc_io_set(c->io, 0);
+                http_shard_queue_handshake(c->shard, c);
+                return;
+        }
         c->working = true;
-        if (c->state == HTTP_CONN_HANDSHAKE)
-                handshake(c);
-        if (c->state != HTTP_CONN_HANDSHAKE)
-                read_input(c);
+        read_input(c);
         if (c->state != HTTP_CONN_CLOSED)
                 http_conn_flush(c);
 }

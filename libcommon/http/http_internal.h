@@ -20,6 +20,10 @@
 #include "http/stream_internal.h"
 #include "net/outq.h"
 
+struct http_conn;
+struct http_peer;
+struct http_peers;
+
 /* --- Shards */
 struct http_shard {
         atomic_int refs; /* the server, connections, posted tasks */
@@ -28,8 +32,10 @@ struct http_shard {
         struct kc_list conns;          /* struct http_conn.node */
         struct kc_list dirty;          /* struct http_conn.dirty_node */
         struct kc_list dead;           /* closed; freed by the next run */
-        struct kc_list paced;          /* struct kc_http_req.pace_node */
-        struct kc_timer *pace_timer;   /* armed while paced is not empty */
+        struct kc_list handshakes;     /* struct http_conn.handshake_node: their peers have sent something */
+        bool handshakes_scheduled;
+        struct kc_list paced;        /* struct kc_http_req.pace_node */
+        struct kc_timer *pace_timer; /* armed while paced is not empty */
         bool run_scheduled;
         atomic_size_t n_conns; /* given to this shard */
         char *scratch;         /* HTTP_READ_CHUNK bytes */
@@ -43,14 +49,13 @@ void http_shard_unref(struct http_shard *s);
 const char *http_shard_date(struct http_shard *s);
 /* Flushes what is dirty and frees what is dead, soon. */
 void http_shard_schedule(struct http_shard *s);
+/* The connection's handshake gets its turn: it costs so much that one is done between looks at all other events. */
+void http_shard_queue_handshake(struct http_shard *s, struct http_conn *c);
 /* There are no more connections to be had: closes HTTP_RECLAIM_BATCH that wait for nothing but their peer's next
  * request and are HTTP_RECLAIM_AGE old, the oldest first. */
 void http_shard_reclaim(struct http_shard *s);
 
 /* --- Server */
-struct http_peer;
-struct http_peers;
-
 struct kc_http_server {
         struct kc_http_server_opts opts; /* with the defaults filled in */
         struct http_shard **shards;
@@ -99,7 +104,7 @@ struct http_h1;
 struct http_h2;
 
 struct http_conn {
-        struct kc_list node, dirty_node;
+        struct kc_list node, dirty_node, handshake_node;
         struct http_shard *shard;
         struct kc_http_server *server;
         struct http_conn_info *info;
@@ -143,6 +148,8 @@ void http_conn_close(struct http_conn *c);
 void http_conn_goodbye(struct http_conn *c);
 /* Fires what is due after closing, and frees. */
 void http_conn_destroy(struct http_conn *c);
+/* The TLS handshake goes on: the peer has sent something, or its socket takes something. */
+void http_conn_handshake(struct http_conn *c);
 /* Output or callbacks wait: the shard will flush. */
 void http_conn_dirty(struct http_conn *c);
 void http_conn_flush(struct http_conn *c);

@@ -20,6 +20,7 @@ enum {
         HTTP_MAX_HEADERS = 512,             /* fields of one request */
         HTTP_MAX_TRAILERS = 64 * 1024,      /* bytes of a chunked body that are not its content */
         HTTP_READ_CHUNK = 64 * 1024,        /* a shard's read buffer */
+        HTTP_BODY_RESERVE = 4 * 1024,       /* at first: a peer may say that much will come, and send none of it */
         HTTP_READ_BUDGET = 256 * 1024,      /* read of one connection before the others get their turn */
         HTTP_PIPELINE_MAX = 64 * 1024,      /* HTTP/1.1 bytes kept while a request is being answered */
         HTTP_LOW_WATER = 64 * 1024,         /* on_drain */

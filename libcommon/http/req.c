@@ -277,7 +277,7 @@ bool http_req_on_headers(struct kc_http_req *r, int64_t declared_len)
         if (declared_len > 0 && (uint64_t)declared_len > r->max_body)
                 return http_req_on_body(r, NULL, (size_t)declared_len);
         if (declared_len > 0)
-                kc_buf_reserve(&r->body, KC_MIN((size_t)declared_len, (size_t)HTTP_READ_CHUNK));
+                kc_buf_reserve(&r->body, KC_MIN((size_t)declared_len, (size_t)HTTP_BODY_RESERVE));
         if (declared_len != 0)
                 http_pace_start(r);
         return true;

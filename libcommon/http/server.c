@@ -298,10 +298,11 @@ static void fill_defaults(struct kc_http_server_opts *o)
                 o->max_body = HTTP_DEFAULT_MAX_BODY;
         if (!o->max_header_bytes)
                 o->max_header_bytes = HTTP_DEFAULT_MAX_HEADER_BYTES;
-        if (!o->max_connections)
+        bool all_of_the_process = !o->max_connections;
+        if (all_of_the_process)
                 o->max_connections = default_connections();
         if (!o->max_peer_connections)
-                o->max_peer_connections = KC_MAX(o->max_connections / 4 * 3, (size_t)1);
+                o->max_peer_connections = all_of_the_process ? o->max_connections / 4 * 3 : o->max_connections;
         if (!o->max_queued_bytes)
                 o->max_queued_bytes = HTTP_DEFAULT_MAX_QUEUED;
         if (o->max_streams <= 0)
@@ -324,6 +325,7 @@ static struct http_shard *new_shard(struct kc_http_server *s, struct kc_loop *lo
         kc_list_init(&shard->dirty);
         kc_list_init(&shard->dead);
         kc_list_init(&shard->paced);
+        kc_list_init(&shard->handshakes);
         shard->scratch = kc_malloc(HTTP_READ_CHUNK);
         return shard;
 }

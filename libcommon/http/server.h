@@ -31,7 +31,8 @@ struct kc_http_server_opts {
         size_t max_body;           /* 0: 3 MiB */
         size_t max_header_bytes;   /* 0: 1 MiB, as Go's */
         size_t max_connections; /* 0: 100000, or 3/4 of the process's descriptors. Idle ones make room at the limit */
-        size_t max_peer_connections; /* of one IPv4 address or IPv6 /64; more are reset. 0: 3/4 of max_connections */
+        size_t max_peer_connections; /* of one IPv4 address or IPv6 /64; more are reset. 0: max_connections, or 3/4 of
+                                        its default */
         size_t max_queued_bytes;     /* unsent bytes of one response before kc_http_write fails; 0: 16 MiB */
         int max_streams;             /* per HTTP/2 connection; 0: 250, upstream's --http2-max-streams-per-connection */
         int header_timeout_ms;       /* 0: 32000 */

@@ -67,6 +67,31 @@ void http_shard_schedule(struct http_shard *s)
         kc_loop_defer(s->loop, run, http_shard_ref(s));
 }
 
+static void run_handshake(void *arg)
+{
+        struct http_shard *s = arg;
+        struct http_conn *c = KC_LIST_FIRST(&s->handshakes, struct http_conn, handshake_node);
+        s->handshakes_scheduled = false;
+        if (c) {
+                kc_list_remove(&c->handshake_node);
+                http_conn_handshake(c);
+        }
+        c = KC_LIST_FIRST(&s->handshakes, struct http_conn, handshake_node);
+        if (c)
+                http_shard_queue_handshake(s, c);
+        http_shard_unref(s);
+}
+
+void http_shard_queue_handshake(struct http_shard *s, struct http_conn *c)
+{
+        if (kc_list_empty(&c->handshake_node))
+                kc_list_push_back(&s->handshakes, &c->handshake_node);
+        if (s->handshakes_scheduled)
+                return;
+        s->handshakes_scheduled = true;
+        kc_loop_defer(s->loop, run_handshake, http_shard_ref(s));
+}
+
 void http_shard_reclaim(struct http_shard *s)
 {
         size_t left = HTTP_RECLAIM_BATCH;
