@@ -7,6 +7,8 @@
 
 /* The object with its last-applied annotation, as kubectl computes it. The caller's. */
 struct json_object *kc_apply_modified(const struct json_object *obj);
+/* The same as it is for kinds of Go structs: fields in their order, no empty annotations. */
+struct json_object *kc_apply_modified_typed(const struct json_object *obj);
 /* The patch from the live object to modified (of kc_apply_modified); *ret_patch NULL: nothing to do. *ret_content_type
  * says which kind of patch. */
 int kc_apply_patch(const struct kc_api_resource *res, const struct json_object *live,

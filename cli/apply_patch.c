@@ -7,12 +7,15 @@
 #include "base/str.h"
 #include "cli/apply.h"
 
-/* As Go's encoder writes an object: keys sorted, <, > and & escaped, a newline at the end. */
-static char *encode(const struct json_object *obj)
+/* As Go's encoder writes an object: <, > and & escaped, a newline at the end. */
+static char *encode(const struct json_object *obj, bool sorted)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf plain = KC_BUF_INIT;
         KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
-        kc_json_write_sorted(&plain, obj);
+        if (sorted)
+                kc_json_write_sorted(&plain, obj);
+        else
+                kc_json_write(&plain, obj);
         for (const char *p = kc_buf_str(&plain); *p; p++)
                 if (*p == '<' || *p == '>' || *p == '&')
                         kc_buf_addf(&out, "\\u%04x", *p);
@@ -27,8 +30,22 @@ struct json_object *kc_apply_modified(const struct json_object *obj)
         struct json_object *modified = kc_json_copy(obj);
         struct json_object *annotations = kc_json_ensure_obj(kc_json_ensure_obj(modified, "metadata"), "annotations");
         kc_json_del(annotations, KC_LAST_APPLIED);
-        KC_CLEANUP(kc_freep) char *text = encode(modified);
+        KC_CLEANUP(kc_freep) char *text = encode(modified, true);
         kc_json_set_str(annotations, KC_LAST_APPLIED, text);
+        return modified;
+}
+
+struct json_object *kc_apply_modified_typed(const struct json_object *obj)
+{
+        struct json_object *modified = kc_json_copy(obj);
+        struct json_object *meta = kc_json_ensure_obj(modified, "metadata");
+        struct json_object *annotations = kc_json_get_mut(meta, "annotations");
+        if (annotations)
+                kc_json_del(annotations, KC_LAST_APPLIED);
+        if (annotations && kc_json_n_keys(annotations) == 0)
+                kc_json_del(meta, "annotations");
+        KC_CLEANUP(kc_freep) char *text = encode(modified, false);
+        kc_json_set_str(kc_json_ensure_obj(meta, "annotations"), KC_LAST_APPLIED, text);
         return modified;
 }
 

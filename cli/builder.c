@@ -25,14 +25,18 @@ static struct kc_manifest *push(struct kc_manifests *m)
         return x;
 }
 
+void kc_manifest_done(struct kc_manifest *m)
+{
+        kc_free(m->ns);
+        kc_free(m->name);
+        kc_free(m->source);
+        kc_json_free(m->obj);
+}
+
 void kc_manifests_done(struct kc_manifests *m)
 {
-        for (size_t i = 0; i < m->n; i++) {
-                kc_free(m->v[i].ns);
-                kc_free(m->v[i].name);
-                kc_free(m->v[i].source);
-                kc_json_free(m->v[i].obj);
-        }
+        for (size_t i = 0; i < m->n; i++)
+                kc_manifest_done(&m->v[i]);
         kc_free(m->v);
         kc_cli_errors_done(&m->errors);
         *m = (struct kc_manifests){0};
@@ -148,14 +152,14 @@ int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool e
         return 0;
 }
 
-static int read_stdin(FILE *in, struct kc_buf *b, struct kc_error *err)
+int kc_cli_read_stdin(struct kc_cli *c, struct kc_buf *b, struct kc_error *err)
 {
         char chunk[16384];
         size_t n;
-        while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
+        while ((n = fread(chunk, 1, sizeof(chunk), c->in)) > 0)
                 if (kc_buf_add_limited(b, chunk, n, MAX_FILE) < 0)
                         return kc_error_set(err, EFBIG, "the input is larger than %d bytes", MAX_FILE);
-        if (ferror(in))
+        if (ferror(c->in))
                 return kc_error_set(err, EIO, "read of the standard input failed");
         return 0;
 }
@@ -237,7 +241,7 @@ int kc_manifests_load(
         for (char **f = files; e == 0 && f && *f; f++) {
                 KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
                 bool from_stdin = kc_streq(*f, "-");
-                e = from_stdin ? read_stdin(c->in, &text, err) : kc_file_read(*f, MAX_FILE, &text, err);
+                e = from_stdin ? kc_cli_read_stdin(c, &text, err) : kc_file_read(*f, MAX_FILE, &text, err);
                 if (e == 0)
                         e = kc_manifests_parse(map, ns, kc_cli_namespace_given(c), from_stdin ? "STDIN" : *f,
                             kc_buf_str(&text), text.len, ret, err);

@@ -31,6 +31,7 @@ struct kc_manifest {
         char *source;                      /* path or "STDIN" */
         struct json_object *obj;
 };
+void kc_manifest_done(struct kc_manifest *m);
 struct kc_manifests {
         struct kc_manifest *v;
         size_t n, cap;
@@ -45,6 +46,8 @@ int kc_manifests_parse(const struct kc_resource_map *map, const char *ns, bool e
  * another is an error when -n was given. */
 int kc_manifests_load(
     struct kc_cli *c, char *const *paths, bool recursive, struct kc_manifests *ret, struct kc_error *err);
+/* Appends all of the standard input, at most 64 MiB. */
+int kc_cli_read_stdin(struct kc_cli *c, struct kc_buf *b, struct kc_error *err);
 void kc_manifests_done(struct kc_manifests *m);
 /* Adds the errors of single documents as one, "[a, b]", as kubectl's builder reports them. */
 void kc_manifests_errors(const struct kc_manifests *m, struct kc_cli_errors *into);

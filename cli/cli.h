@@ -77,6 +77,8 @@ bool kc_cli_namespace_given(const struct kc_cli *c);
 int kc_cli_rest(struct kc_cli *c, struct kc_rest **ret, struct kc_error *err);
 /* What the server serves, from its aggregated discovery. */
 int kc_cli_map(struct kc_cli *c, struct kc_resource_map **ret, struct kc_error *err);
+/* From now on kc_cli_map gives what is built in, and asks no server. */
+void kc_cli_use_local_map(struct kc_cli *c);
 /* --request-timeout in ms; 0: none. */
 int kc_cli_request_timeout_ms(const struct kc_cli *c, int *ret_ms, struct kc_error *err);
 
@@ -105,5 +107,7 @@ int kc_cli_write_failed(struct kc_cli *c);
 /* "error: <message>\nSee 'kubec get -h' for help and examples" */
 int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_error *err, const char *fmt, ...)
     KC_PRINTF(4, 5);
+/* The same of arguments where none are taken: "Unexpected args: [a b]". */
+int kc_cli_unexpected_args(const struct kc_cli *c, const char *command, char *const *args, struct kc_error *err);
 /* "error when <verb> "<source>": ..." in front of the message. */
 int kc_cli_add_source(struct kc_error *err, const char *verb, const char *source);

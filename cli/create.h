@@ -1,18 +1,20 @@
-/* Objects made from command-line arguments, as kubectl create makes them. Trees are the caller's. */
+/* kubec create: what its files share. */
 #pragma once
 
-#include "base/error.h"
-#include "json/json.h"
+#include "cli/write.h"
 
-struct json_object *kc_generate_namespace(const char *name);
-struct json_object *kc_generate_service_account(const char *name);
-/* images: a strv; command may be NULL; port < 0: none. */
-struct json_object *kc_generate_deployment(
-    const char *name, char *const *images, int64_t replicas, int64_t port, char *const *command);
-/* literals "k=v", files "[key=]path" (directories: every regular file), env_files; strvs or NULL. secret: base64 data
- * of that type ("" for Opaque by default), else a ConfigMap. */
-int kc_generate_data(const char *name, bool secret, const char *type, char *const *literals, char *const *files,
-    char *const *env_files, struct json_object **ret, struct kc_error *err);
-/* tcp: "port" or "port:targetPort"; type "ClusterIP", "NodePort" or "LoadBalancer"; cluster_ip NULL or "None". */
-int kc_generate_service(const char *name, const char *type, const char *cluster_ip, char *const *tcp,
-    struct json_object **ret, struct kc_error *err);
+/* Sends a new object (or, for a client's dry run, only prints it). */
+int kc_create_send(struct kc_cli *c, struct kc_write *write, const struct kc_api_resource *res, const char *ns,
+    const struct json_object *obj, struct kc_error *err);
+/* The subcommands, in create_objects.c. */
+enum { KC_CREATE_N_SUBS = 17 };
+extern const struct kc_command kc_create_subs[KC_CREATE_N_SUBS];
+
+/* --- create_role.c */
+struct kc_create_role {
+        const char *name;
+        bool cluster;
+        char **verbs, **resources, **resource_names, **urls, **aggregation; /* strvs or NULL; aggregation of "k=v" */
+};
+/* Asks the server for its resources. Notes on odd verbs go to stderr. */
+int kc_create_role(struct kc_cli *c, const struct kc_create_role *r, struct json_object **ret, struct kc_error *err);

@@ -5,6 +5,7 @@
 #include "api/object.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/delete.h"
 #include "cli/requests.h"
 #include "cli/wait_for.h"
 
@@ -92,11 +93,17 @@ static int check_options(const struct kc_cli *c, char **args, struct kc_error *e
         return kc_dry_run_parse(opt.dry_run, &dry_run, err);
 }
 
-static const char *propagation(void)
+const char *kc_delete_propagation(const char *cascade)
 {
-        if (kc_streq(opt.cascade, "orphan") || kc_streq(opt.cascade, "false"))
+        if (kc_streq(cascade, "orphan") || kc_streq(cascade, "false"))
                 return "Orphan";
-        return kc_streq(opt.cascade, "foreground") ? "Foreground" : "Background";
+        return kc_streq(cascade, "foreground") ? "Foreground" : "Background";
+}
+
+const char *kc_delete_uid(const struct json_object *answer)
+{
+        return kc_streq(kc_json_str(answer, "kind"), "Status") ? kc_json_str_at(answer, "details.uid")
+                                                               : kc_meta_uid(answer);
 }
 
 static int add_listed(
@@ -167,15 +174,12 @@ static int delete_one(struct kc_cli *c, struct victim *v, struct kc_error *err)
         if (dry_run != KC_DRY_RUN_CLIENT) {
                 struct kc_gvr g = kc_api_resource_gvr(v->res);
                 struct kc_delete_opts o = {.grace_period_seconds = opt.grace,
-                    .propagation = propagation(),
+                    .propagation = kc_delete_propagation(opt.cascade),
                     .dry_run = dry_run == KC_DRY_RUN_SERVER};
                 e = kc_rest_delete(rest, &g, v->ns, v->name, &o, &answer, err);
                 if (e < 0)
                         return e;
-                const char *uid = kc_streq(kc_json_str(answer, "kind"), "Status")
-                                      ? kc_json_str_at(answer, "details.uid")
-                                      : kc_meta_uid(answer);
-                v->uid = kc_strdup(uid);
+                v->uid = kc_strdup(kc_delete_uid(answer));
         }
         say(c, v);
         return 0;

@@ -155,6 +155,12 @@ int kc_cli_usage_error(const struct kc_cli *c, const char *command, struct kc_er
         return kc_error_set(err, EINVAL, "%s\nSee '%s %s -h' for help and examples", message, c->program, command);
 }
 
+int kc_cli_unexpected_args(const struct kc_cli *c, const char *command, char *const *args, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *all = kc_strv_join(args, " ");
+        return kc_cli_usage_error(c, command, err, "Unexpected args: [%s]", all);
+}
+
 int kc_cli_add_source(struct kc_error *err, const char *verb, const char *source)
 {
         return kc_error_wrap(err, "error when %s \"%s\"", verb, source);

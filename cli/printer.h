@@ -39,6 +39,8 @@ void kc_table_add(struct kc_tabwriter *w, const struct json_object *table, const
 
 /* Pretty printers, each ending in a newline. */
 void kc_print_json(struct kc_buf *out, const struct json_object *o);
+/* The same without sorting the keys: kinds of Go structs. */
+void kc_print_json_in_order(struct kc_buf *out, const struct json_object *o);
 void kc_print_yaml(struct kc_buf *out, const struct json_object *o);
 /* {"apiVersion":"v1","kind":"List","metadata":{"resourceVersion":""},"items":[...]}; takes the array. */
 struct json_object *kc_list_of(struct json_object *take_items);

@@ -17,14 +17,24 @@ static void escape_html(struct kc_buf *out, const char *text, size_t len)
         kc_buf_add(out, text + from, len - from);
 }
 
-void kc_print_json(struct kc_buf *out, const struct json_object *o)
+static void print_json(struct kc_buf *out, const struct json_object *o, bool sorted)
 {
         enum { INDENT = 4 };
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
-        kc_json_write_pretty(&b, o, INDENT, true);
+        kc_json_write_pretty(&b, o, INDENT, sorted);
         escape_html(out, kc_buf_str(&b), b.len);
         if (out->len == 0 || out->data[out->len - 1] != '\n')
                 kc_buf_addc(out, '\n');
+}
+
+void kc_print_json(struct kc_buf *out, const struct json_object *o)
+{
+        print_json(out, o, true);
+}
+
+void kc_print_json_in_order(struct kc_buf *out, const struct json_object *o)
+{
+        print_json(out, o, false);
 }
 
 void kc_print_yaml(struct kc_buf *out, const struct json_object *o)

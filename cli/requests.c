@@ -131,6 +131,6 @@ int kc_cli_print_result(struct kc_cli *c, const struct kc_api_resource *res, con
         }
         KC_CLEANUP(kc_freep) char *kind = kc_api_resource_name(res);
         const char *name = kc_meta_name(obj);
-        (void)fprintf(c->out, "%s/%s %s%s\n", kind, name ? name : "", operation, kc_dry_run_suffix(dry_run));
+        (void)fprintf(c->out, "%s/%s %s%s\n", kind, name ? name : "<unknown>", operation, kc_dry_run_suffix(dry_run));
         return 0;
 }

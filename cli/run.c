@@ -141,23 +141,37 @@ static void print_examples(FILE *out, const char *examples)
         (void)fputc('\n', out);
 }
 
-static void print_help(const struct kc_cli *c, const struct kc_command *cmd, const struct kc_flag *flags, size_t n)
+static void print_help(
+    const struct kc_cli *c, FILE *out, const struct kc_command *cmd, const struct kc_flag *flags, size_t n)
 {
         if (cmd->description)
-                (void)fprintf(c->out, "%s\n\n", cmd->description);
+                (void)fprintf(out, "%s\n\n", cmd->description);
         if (cmd->examples)
-                print_examples(c->out, cmd->examples);
+                print_examples(out, cmd->examples);
         if (cmd->n_subs > 0) {
-                (void)fprintf(c->out, "%s\n\nAvailable Commands:\n", cmd->summary);
+                (void)fprintf(out, "%s.\n\nAvailable Commands:\n", cmd->summary);
                 for (size_t i = 0; i < cmd->n_subs; i++)
-                        print_command(c->out, &cmd->subs[i]);
-                (void)fprintf(c->out, "\nUsage:\n  %s %s SUBCOMMAND [options]\n", c->program, cmd->name);
+                        print_command(out, &cmd->subs[i]);
+                (void)fprintf(out, "\nUsage:\n  %s %s%s\n", c->program, cmd->usage ? cmd->usage : cmd->name,
+                    cmd->usage ? "" : " SUBCOMMAND [options]");
                 return;
         }
         KC_CLEANUP(kc_freep) char *usage = kc_asprintf("%s %s", c->program, cmd->usage ? cmd->usage : cmd->name);
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         kc_flags_help(&b, usage, cmd->summary, flags, n);
-        (void)fputs(kc_buf_str(&b), c->out);
+        (void)fputs(kc_buf_str(&b), out);
+}
+
+static int no_subcommand(const struct kc_cli *c, const struct kc_command *cmd, const char *path, char *const *args,
+    const struct kc_flag *flags, size_t n)
+{
+        KC_CLEANUP(kc_freep) char *given = args ? kc_strv_join(args, " ") : NULL;
+        if (kc_str_empty(given))
+                print_help(c, c->err, cmd, flags, n);
+        else
+                (void)fprintf(c->err, "error: unknown command \"%s\"\nSee '%s %s -h' for help and examples\n", given,
+                    c->program, path);
+        return 1;
 }
 
 static int run_command(struct kc_cli *c, const struct kc_command *cmd, const char *path, int argc, char *const *argv)
@@ -178,10 +192,12 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         }
         c->dash = args_in_front(argc, argv, flags, n, kc_strv_len(args));
         kc_log_set_verbosity(c->verbosity);
-        if (c->help || !cmd->run) {
-                print_help(c, cmd, flags, n);
-                return c->help ? 0 : 1;
+        if (c->help) {
+                print_help(c, c->out, cmd, flags, n);
+                return 0;
         }
+        if (!cmd->run)
+                return no_subcommand(c, cmd, path, args, flags, n);
         char *none[] = {NULL};
         e = cmd->run(c, args ? args : none, &err);
         if (e < 0)
@@ -232,16 +248,6 @@ int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size
         KC_CLEANUP(kc_freep) char *path = kc_strdup(cmd->name);
         named[at] = true;
         cmd = find_deepest(cmd, argc, argv, at, globals, n_globals, &path, named);
-        if (!cmd->run && cmd->n_subs > 0) {
-                int next = next_word(argc, argv, at + 1, globals, n_globals);
-                while (next < argc && named[next])
-                        next = next_word(argc, argv, next + 1, globals, n_globals);
-                if (next < argc) {
-                        (void)fprintf(c->err, "error: unknown command \"%s\"\nSee '%s %s -h' for help and examples\n",
-                            argv[next], c->program, path);
-                        return 1;
-                }
-        }
         KC_CLEANUP(kc_freep) char **rest = kc_calloc((size_t)argc + 1, sizeof(*rest)); /* elements are borrowed */
         int n_rest = 0;
         bool literal = false;

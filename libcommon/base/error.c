@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -220,4 +221,15 @@ void kc_error_done(struct kc_error *err)
         kc_free(err->message);
         free_details(err->details);
         *err = KC_ERROR_INIT;
+}
+
+const char *kc_errno_text(int errnum)
+{
+        static _Thread_local char text[128];
+        const char *description = strerrordesc_np(errnum);
+        (void)snprintf(text, sizeof(text), "%s", description ? description : "unknown error");
+        /* "No such file", but "RFS specific error" */
+        if (text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z')
+                text[0] = (char)(text[0] - 'A' + 'a');
+        return text;
 }

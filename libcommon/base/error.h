@@ -77,6 +77,8 @@ void kc_error_move(struct kc_error *dst, struct kc_error *src);
 void kc_error_copy(struct kc_error *dst, const struct kc_error *src);
 /* message, or strerror(errnum), or "no error". Borrowed. */
 const char *kc_error_message(const struct kc_error *err);
+/* What an errno means, as Go says it: "no such file or directory". Static per thread. */
+const char *kc_errno_text(int errnum);
 /* Frees what err holds and makes it empty. */
 void kc_error_done(struct kc_error *err);
 

@@ -24,7 +24,7 @@ void kc_closep(int *fd)
 static int fail(struct kc_error *err, const char *what, const char *path)
 {
         int errnum = errno;
-        return kc_error_set(err, errnum, "%s %s: %s", what, path, strerrordesc_np(errnum));
+        return kc_error_set(err, errnum, "%s %s: %s", what, path, kc_errno_text(errnum));
 }
 
 int kc_file_read(const char *path, size_t max, struct kc_buf *ret, struct kc_error *err)

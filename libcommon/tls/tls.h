@@ -68,6 +68,8 @@ KC_DEFINE_CLEANUP(struct kc_tls_peer *, kc_tls_peer_free)
  * DNS names and IP addresses. ECDSA P-256, valid one year. The key file has mode 0600. */
 int kc_tls_self_signed(
     const char *common_name, char *const *names, const char *cert_file, const char *key_file, struct kc_error *err);
+/* Do these PEM texts hold a certificate and its private key? Messages are Go's. */
+int kc_tls_check_pair(const char *cert_pem, const char *key_pem, struct kc_error *err);
 /* SHA-256 of data; out has 32 bytes. */
 void kc_sha256(const void *data, size_t len, unsigned char out[static 32]);
 /* Constant-time comparison of two strings' bytes. */

@@ -19,6 +19,9 @@ PROGRAMS = ("k", "c")
 # What differs from run to run.
 MASKS = [(re.compile(p, re.M), r) for p, r in (
     # Left out since Kubernetes 1.34.
+    (r"^( *)metadata:\n\1  creationTimestamp: null\n(?!\1  )", r"\1metadata: {}\n"),
+    (r"\"metadata\": \{\n *\"creationTimestamp\": null\n *\}", "\"metadata\": {}"),
+    (r"\{\"creationTimestamp\":null\}", "{}"),
     (r"^ *creationTimestamp: null\n", ""),
     (r",\n *\"creationTimestamp\": null$", ""),
     (r"^ *\"creationTimestamp\": null,\n", ""),
@@ -34,9 +37,9 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-<random>"),
     (r"^([IWEF])\d{4} [\d:.]+ +\d+ [\w.-]+:\d+\]", r"\1]"),
     (r"(^|[ (])(\d+[smhdy])+\)?( +|$)", r"\1<age> "),
-    (r"\b(AGE|LAST SEEN) +", r"\1 "),
+    (r"\b(AGE|LAST SEEN|CLUSTER-IP) +", r"\1 "),
     (r"<(time|age|node port|ip)>( +|$)", r"<\1> "),
-    (r"\bkubec\b", "kubectl"),
+    (r"\b(kubec|kubectl\.1\.\d+)\b", "kubectl"),
     (r"/(work|w)/[kc]/", "/w/"),
 )]
 

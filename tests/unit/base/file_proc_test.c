@@ -54,7 +54,7 @@ static void test_write_and_read(void **state)
         assert_int_equal(kc_file_read(path, 1, &b, &err), -EFBIG);
         assert_string_equal(b.data, "> hello");
         assert_int_equal(kc_file_read("/nowhere/f", 10, &b, &err), -ENOENT);
-        assert_string_equal(kc_error_message(&err), "open /nowhere/f: No such file or directory");
+        assert_string_equal(kc_error_message(&err), "open /nowhere/f: no such file or directory");
         assert_int_equal(kc_file_read(dir, 10, &b, &err), -EISDIR);
         assert_int_equal(kc_file_write_atomic("/nowhere/f", "x", 1, 0600, &err), -ENOENT);
         kc_buf_reset(&b);

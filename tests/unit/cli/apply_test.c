@@ -10,7 +10,6 @@
 #include "api/object.h"
 #include "base/str.h"
 #include "cli/apply.h"
-#include "cli/create.h"
 #include "cli/rollout.h"
 
 static char apps[] = "apps", v1[] = "v1", deployments[] = "deployments", deployment_kind[] = "Deployment";
@@ -66,64 +65,11 @@ static void test_a_change_is_a_strategic_patch(void **state)
         assert_string_equal(kc_meta_annotation(patch, KC_LAST_APPLIED), kc_meta_annotation(modified, KC_LAST_APPLIED));
 }
 
-/* --- generated objects */
-
 static void expect_json(struct json_object *take_o, const char *text)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *o = take_o;
         KC_CLEANUP(kc_freep) char *s = kc_json_to_str(o);
         assert_string_equal(s, text);
-}
-
-static void test_generated_deployments(void **state)
-{
-        (void)state;
-        char image[] = "reg/my_web:1";
-        char *images[] = {image, NULL};
-        expect_json(kc_generate_deployment("d", images, 2, 80, NULL),
-            "{\"apiVersion\":\"apps/"
-            "v1\",\"kind\":\"Deployment\",\"metadata\":{\"labels\":{\"app\":\"d\"},\"name\":\"d\"},"
-            "\"spec\":{\"replicas\":2,\"selector\":{\"matchLabels\":{\"app\":\"d\"}},\"strategy\":{},\"template\":{"
-            "\"metadata\":{\"labels\":{\"app\":\"d\"}},\"spec\":{\"containers\":[{\"image\":\"reg/my_web:1\",\"name\":"
-            "\"my-web\",\"resources\":{},\"ports\":[{\"containerPort\":80}]}]}}},\"status\":{}}");
-}
-
-static void test_generated_data(void **state)
-{
-        (void)state;
-        char a[] = "a=b=c", bad[] = "ab";
-        char *literals[] = {a, NULL}, *twice[] = {a, a, NULL}, *broken[] = {bad, NULL};
-        struct json_object *o = NULL;
-        struct kc_error err = KC_ERROR_INIT;
-        assert_int_equal(kc_generate_data("c", false, NULL, literals, NULL, NULL, &o, &err), 0);
-        expect_json(
-            o, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"},\"data\":{\"a\":\"b=c\"}}");
-        assert_int_equal(kc_generate_data("s", true, "t", literals, NULL, NULL, &o, &err), 0);
-        expect_json(o,
-            "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"s\"},\"type\":\"t\",\"data\":{"
-            "\"a\":\"Yj1j\"}}");
-        assert_int_equal(kc_generate_data("c", false, NULL, twice, NULL, NULL, &o, &err), -EEXIST);
-        assert_string_equal(err.message, "cannot add key \"a\", another key by that name already exists");
-        assert_int_equal(kc_generate_data("c", false, NULL, broken, NULL, NULL, &o, &err), -EINVAL);
-        assert_string_equal(err.message, "invalid literal source ab, expected key=value");
-        kc_error_done(&err);
-}
-
-static void test_generated_services(void **state)
-{
-        (void)state;
-        char tcp[] = "80:http";
-        char *ports[] = {tcp, NULL};
-        struct json_object *o = NULL;
-        struct kc_error err = KC_ERROR_INIT;
-        assert_int_equal(kc_generate_service("s", "ClusterIP", NULL, ports, &o, &err), 0);
-        expect_json(o,
-            "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"labels\":{\"app\":\"s\"},\"name\":\"s\"},"
-            "\"spec\":{\"ports\":[{\"name\":\"80-http\",\"port\":80,\"protocol\":\"TCP\",\"targetPort\":"
-            "\"http\"}],\"selector\":{\"app\":\"s\"},\"type\":\"ClusterIP\"},\"status\":{\"loadBalancer\":{}}}");
-        assert_int_equal(kc_generate_service("s", "ClusterIP", NULL, NULL, &o, &err), -EINVAL);
-        assert_string_equal(err.message, "at least one tcp port specifier must be provided");
-        kc_error_done(&err);
 }
 
 /* --- rollouts */
@@ -214,9 +160,6 @@ int main(void)
             cmocka_unit_test(test_the_annotation_is_kubectls),
             cmocka_unit_test(test_the_same_again_is_no_patch),
             cmocka_unit_test(test_a_change_is_a_strategic_patch),
-            cmocka_unit_test(test_generated_deployments),
-            cmocka_unit_test(test_generated_data),
-            cmocka_unit_test(test_generated_services),
             cmocka_unit_test(test_rollout_messages),
             cmocka_unit_test(test_a_rollout_that_failed),
             cmocka_unit_test(test_undo_goes_back_to_the_template),
