@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "api/status.h"
+#include "auth/authz_chain.h"
 #include "auth/authz_internal.h"
 #include "auth/rbac.h"
 #include "base/str.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
-
-enum mode { MODE_ALWAYS_ALLOW, MODE_ALWAYS_DENY, MODE_NODE, MODE_RBAC };
-static const char *const mode_names[] = {"AlwaysAllow", "AlwaysDeny", "Node", "RBAC"};
 
 enum { MAX_FEEDS = 5 };
 
@@ -24,8 +22,9 @@ struct feed {
 };
 
 struct kc_authz {
-        enum mode modes[KC_ARRAY_LEN(mode_names)];
-        size_t n_modes;
+        struct authz_chains *chains;
+        unsigned modes;          /* bits of those that are there */
+        struct authz_abac *abac; /* NULL: not among the modes */
         pthread_rwlock_t lock;
         struct authz_rbac *rbac; /* guarded by lock; NULL: not among the modes */
         struct authz_node *node; /* guarded by lock; NULL: not among the modes */
@@ -91,44 +90,55 @@ static void add_feed(struct kc_authz *a, const struct kc_authz_opts *o, const ch
         f->feed = authz_feed_new(o->loop, s->cache, &cbs, f);
 }
 
-static int add_mode(struct kc_authz *a, const struct kc_authz_opts *o, const char *name, struct kc_error *err)
+static void add_indexes(struct kc_authz *a, const struct kc_authz_opts *o)
 {
-        size_t m = 0;
-        while (m < KC_ARRAY_LEN(mode_names) && strcmp(mode_names[m], name) != 0)
-                m++;
-        if (m == KC_ARRAY_LEN(mode_names))
-                return kc_error_set(err, EINVAL, "authorization-mode \"%s\" is not a valid mode", name);
-        for (size_t i = 0; i < a->n_modes; i++)
-                if (a->modes[i] == m)
-                        return kc_error_set(
-                            err, EINVAL, "authorization-mode [%s] has mode specified more than once", name);
-        a->modes[a->n_modes++] = (enum mode)m;
-        if (m == MODE_NODE) {
+        if (a->modes & 1U << AUTHZ_NODE) {
                 a->node = authz_node_new();
                 add_feed(a, o, "", "pods");
-        } else if (m == MODE_RBAC) {
+        }
+        if (a->modes & 1U << AUTHZ_RBAC) {
                 a->rbac = authz_rbac_new();
                 add_feed(a, o, RBAC_GROUP, "clusterroles");
                 add_feed(a, o, RBAC_GROUP, "clusterrolebindings");
                 add_feed(a, o, RBAC_GROUP, "roles");
                 add_feed(a, o, RBAC_GROUP, "rolebindings");
         }
-        return 0;
+}
+
+static int read_specs(const struct kc_authz_opts *o, struct authz_specs *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        return kc_str_empty(o->config_file) ? authz_specs_from_flags(o, ret, err)
+                                            : authz_chains_read(o->config_file, &text, ret, err);
 }
 
 int kc_authz_new(const struct kc_authz_opts *o, struct kc_authz **ret, struct kc_error *err)
 {
-        if (kc_strv_len(o->modes) == 0)
-                return kc_error_set(err, EINVAL, "at least one authorization-mode must be passed");
+        KC_CLEANUP(authz_specs_done) struct authz_specs specs = {0};
+        int r = read_specs(o, &specs, err);
+        if (r < 0)
+                return r;
         KC_CLEANUP(kc_authz_freep) struct kc_authz *a = KC_NEW(struct kc_authz);
         authz_lock_init(&a->lock);
-        for (char *const *m = o->modes; *m; m++) {
-                int r = add_mode(a, o, *m, err);
-                if (r < 0)
-                        return r;
-        }
+        for (size_t i = 0; i < specs.n; i++)
+                a->modes |= 1U << specs.v[i].mode;
+        if (a->modes & 1U << AUTHZ_ABAC)
+                r = kc_str_empty(o->policy_file)
+                        ? kc_error_set(err, EINVAL, "authorization-mode ABAC's authorization policy file not passed")
+                        : authz_abac_load(o->policy_file, &a->abac, err);
+        if (r == 0)
+                r = authz_chains_new(&specs, kc_str_empty(o->config_file) ? NULL : o->config_file, &a->chains, err);
+        if (r < 0)
+                return r;
+        add_indexes(a, o);
         *ret = KC_TAKE(a);
         return 0;
+}
+
+void kc_authz_close(struct kc_authz *a)
+{
+        if (a)
+                authz_chains_close(a->chains);
 }
 
 void kc_authz_free(struct kc_authz *a)
@@ -137,10 +147,20 @@ void kc_authz_free(struct kc_authz *a)
                 return;
         for (size_t i = 0; i < a->n_feeds; i++)
                 authz_feed_free(a->feeds[i].feed);
+        authz_chains_free(a->chains);
+        authz_abac_free(a->abac);
         authz_rbac_free(a->rbac);
         authz_node_free(a->node);
         pthread_rwlock_destroy(&a->lock);
         kc_free(a);
+}
+
+bool kc_authz_has_mode(const struct kc_authz *a, const char *mode)
+{
+        for (int i = 0; i < AUTHZ_N_MODES; i++)
+                if (strcmp(authz_mode_names[i], mode) == 0)
+                        return a->modes & 1U << i;
+        return false;
 }
 
 void kc_authz_start(struct kc_authz *a)
@@ -159,45 +179,97 @@ bool kc_authz_ready(const struct kc_authz *a)
 
 /* --- questions */
 
-static enum kc_decision ask(struct kc_authz *a, enum mode m, const struct kc_authz_attrs *attrs, char **ret_reason)
+/* A question on its way through the chain. */
+struct question {
+        struct kc_authz *authz;
+        const struct kc_authz_attrs *attrs;
+        bool may_wait;
+        char **reasons; /* strv: of those who had no opinion */
+};
+
+/* False: it would have to wait. */
+static bool ask(struct question *q, const struct authz_chain *chain, size_t i, enum kc_decision *ret, char **ret_why)
 {
-        switch (m) {
-        case MODE_ALWAYS_ALLOW:
-                return KC_ALLOW;
-        case MODE_ALWAYS_DENY:
-                *ret_reason = kc_strdup("Everything is forbidden.");
-                return KC_NO_OPINION;
-        case MODE_NODE:
-                return authz_node_authorize(a->node, attrs, ret_reason);
-        case MODE_RBAC:
-                return authz_rbac_allows(a->rbac, attrs, ret_reason) ? KC_ALLOW : KC_NO_OPINION;
+        struct kc_authz *a = q->authz;
+        bool allowed = false;
+        switch (chain->specs.v[i].mode) {
+        case AUTHZ_ALWAYS_ALLOW:
+                allowed = true;
+                break;
+        case AUTHZ_ALWAYS_DENY:
+                *ret_why = kc_strdup("Everything is forbidden.");
+                break;
+        case AUTHZ_NODE:
+                pthread_rwlock_rdlock(&a->lock);
+                *ret = authz_node_authorize(a->node, q->attrs, ret_why);
+                pthread_rwlock_unlock(&a->lock);
+                return true;
+        case AUTHZ_RBAC:
+                pthread_rwlock_rdlock(&a->lock);
+                allowed = authz_rbac_allows(a->rbac, q->attrs, ret_why);
+                pthread_rwlock_unlock(&a->lock);
+                break;
+        case AUTHZ_ABAC:
+                allowed = authz_abac_allows(a->abac, q->attrs, ret_why);
+                break;
+        case AUTHZ_WEBHOOK:
+                if (q->may_wait)
+                        *ret = authz_webhook_ask(chain->webhooks[i], q->attrs, ret_why);
+                return q->may_wait || authz_webhook_remembers(chain->webhooks[i], q->attrs, ret, ret_why);
+        case AUTHZ_N_MODES:
+                break;
         }
-        return KC_NO_OPINION;
+        *ret = allowed ? KC_ALLOW : KC_NO_OPINION;
+        return true;
 }
 
-enum kc_decision kc_authz_authorize(struct kc_authz *a, const struct kc_authz_attrs *attrs, char **ret_reason)
+static bool ask_all(struct question *q, const struct authz_chain *chain, enum kc_decision *ret, char **ret_reason)
 {
-        if (kc_user_in_group(attrs->user, KC_GROUP_MASTERS))
-                return KC_ALLOW;
-        KC_CLEANUP(kc_strv_freep) char **reasons = NULL;
-        enum kc_decision d = KC_NO_OPINION;
-        pthread_rwlock_rdlock(&a->lock);
-        for (size_t i = 0; d == KC_NO_OPINION && i < a->n_modes; i++) {
+        *ret = KC_NO_OPINION;
+        for (size_t i = 0; i < chain->specs.n; i++) {
                 char *why = NULL;
-                d = ask(a, a->modes[i], attrs, &why);
-                if (d != KC_NO_OPINION) {
-                        kc_strv_free(reasons);
-                        reasons = NULL;
+                if (!ask(q, chain, i, ret, &why))
+                        return false;
+                if (*ret != KC_NO_OPINION) {
+                        *ret_reason = why;
+                        return true;
                 }
                 if (kc_str_empty(why))
                         kc_free(why);
                 else
-                        kc_strv_push_take(&reasons, why);
+                        kc_strv_push_take(&q->reasons, why);
         }
-        pthread_rwlock_unlock(&a->lock);
-        if (ret_reason && reasons)
-                *ret_reason = kc_strv_join(reasons, "\n");
+        *ret_reason = q->reasons ? kc_strv_join(q->reasons, "\n") : NULL;
+        return true;
+}
+
+static bool decide(struct question *q, enum kc_decision *ret, char **ret_reason)
+{
+        KC_CLEANUP(kc_freep) char *reason = NULL;
+        if (kc_user_in_group(q->attrs->user, KC_GROUP_MASTERS)) {
+                *ret = KC_ALLOW;
+                return true;
+        }
+        struct authz_chain *chain = authz_chains_get(q->authz->chains);
+        bool decided = ask_all(q, chain, ret, &reason);
+        authz_chains_put(q->authz->chains, chain);
+        kc_strv_free(q->reasons);
+        if (decided && ret_reason)
+                *ret_reason = KC_TAKE(reason);
+        return decided;
+}
+
+enum kc_decision kc_authz_authorize(struct kc_authz *a, const struct kc_authz_attrs *attrs, char **ret_reason)
+{
+        enum kc_decision d = KC_NO_OPINION;
+        (void)decide(
+            &(struct question){.authz = a, .attrs = attrs, .may_wait = true}, &d, ret_reason); /* always does */
         return d;
+}
+
+bool kc_authz_try(struct kc_authz *a, const struct kc_authz_attrs *attrs, enum kc_decision *ret, char **ret_reason)
+{
+        return decide(&(struct question){.authz = a, .attrs = attrs}, ret, ret_reason);
 }
 
 /* As upstream's sanitizer for messages that a browser may show. */
@@ -293,24 +365,53 @@ static void list_everything(struct lists *l)
         kc_json_push(l->non_resource, kc_json_build("{'verbs':['*'],'nonResourceURLs':['*']}"));
 }
 
+/* Webhooks and the Node authorizer cannot tell their rules. */
+static const char *add_rules(
+    struct kc_authz *a, enum authz_mode mode, const struct kc_user *user, const char *ns, struct lists *l)
+{
+        switch (mode) {
+        case AUTHZ_ALWAYS_ALLOW:
+                list_everything(l);
+                return NULL;
+        case AUTHZ_RBAC:
+                pthread_rwlock_rdlock(&a->lock);
+                authz_rbac_visit(a->rbac, user, ns, list_rule, l);
+                pthread_rwlock_unlock(&a->lock);
+                return NULL;
+        case AUTHZ_ABAC:
+                authz_abac_visit(a->abac, user, ns, list_rule, l);
+                return NULL;
+        case AUTHZ_NODE:
+                return authz_node_name(user) ? "node authorizer does not support user rule resolution" : NULL;
+        case AUTHZ_WEBHOOK:
+                return "webhook authorizer does not support user rule resolution";
+        case AUTHZ_ALWAYS_DENY:
+        case AUTHZ_N_MODES:
+                break;
+        }
+        return NULL;
+}
+
 struct json_object *kc_authz_rules(struct kc_authz *a, const struct kc_user *user, const char *ns)
 {
         struct lists l = {json_object_new_array(), json_object_new_array()};
-        bool incomplete = false;
-        pthread_rwlock_rdlock(&a->lock);
-        for (size_t i = 0; i < a->n_modes; i++) {
-                if (a->modes[i] == MODE_ALWAYS_ALLOW)
-                        list_everything(&l);
-                else if (a->modes[i] == MODE_RBAC)
-                        authz_rbac_visit(a->rbac, user, ns, list_rule, &l);
-                else if (a->modes[i] == MODE_NODE && authz_node_name(user))
-                        incomplete = true;
+        KC_CLEANUP(kc_strv_freep) char **untold = NULL;
+        struct authz_chain *chain = authz_chains_get(a->chains);
+        for (size_t i = 0; i < chain->specs.n; i++) {
+                const char *why = add_rules(a, chain->specs.v[i].mode, user, ns, &l);
+                if (why && !(untold && kc_strv_has(untold, why)))
+                        kc_strv_push(&untold, why);
         }
-        pthread_rwlock_unlock(&a->lock);
+        authz_chains_put(a->chains, chain);
         struct json_object *o = kc_json_build(
-            "{'resourceRules':%o,'nonResourceRules':%o,'incomplete':%b}", l.resource, l.non_resource, incomplete);
-        if (incomplete)
-                kc_json_set_str(o, "evaluationError", "node authorizer does not support user rule resolution");
+            "{'resourceRules':%o,'nonResourceRules':%o,'incomplete':%b}", l.resource, l.non_resource, untold != NULL);
+        KC_CLEANUP(kc_freep) char *all = untold ? kc_strv_join(untold, ", ") : NULL;
+        if (all && kc_strv_len(untold) == 1) {
+                kc_json_set_str(o, "evaluationError", all);
+        } else if (all) {
+                KC_CLEANUP(kc_freep) char *list = kc_asprintf("[%s]", all);
+                kc_json_set_str(o, "evaluationError", list);
+        }
         return o;
 }
 

@@ -47,6 +47,15 @@ void authz_rbac_visit(struct authz_rbac *r, const struct kc_user *u, const char 
 bool authz_rbac_role(struct authz_rbac *r, const char *kind, const char *ns, const char *name,
     void (*fn)(const struct rbac_rule *rule, void *arg), void *arg);
 
+/* --- ABAC (abac.c): immutable, any thread. */
+
+struct authz_abac;
+int authz_abac_load(const char *file, struct authz_abac **ret, struct kc_error *err);
+void authz_abac_free(struct authz_abac *a);
+bool authz_abac_allows(const struct authz_abac *b, const struct kc_authz_attrs *a, char **ret_reason);
+void authz_abac_visit(const struct authz_abac *b, const struct kc_user *u, const char *ns,
+    void (*fn)(const struct rbac_rule *rule, void *arg), void *arg);
+
 /* --- Node authorizer (node_authz.c): what the pods of a node refer to. The caller holds the lock. */
 
 struct authz_node;

@@ -79,6 +79,7 @@ static int self_subject_review(struct review *rv, struct kc_error *err)
 static struct kc_field_selector *field_selector_of(const struct json_object *attrs)
 {
         const struct json_object *reqs = kc_json_at(attrs, "fieldSelector.requirements");
+        const char *raw = kc_json_str_at(attrs, "fieldSelector.rawSelector");
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
         for (size_t i = 0; i < kc_json_len(reqs); i++) {
                 const struct json_object *r = kc_json_idx(reqs, i);
@@ -95,10 +96,22 @@ static struct kc_field_selector *field_selector_of(const struct json_object *att
                 }
         }
         struct kc_field_selector *s = NULL;
+        if (!kc_str_empty(raw))
+                kc_buf_adds(&b, raw);
         /* One that does not parse narrows nothing. */
         if (b.len == 0 || kc_field_selector_parse(kc_buf_str(&b), &s, NULL) < 0)
                 return NULL;
         return s;
+}
+
+static struct json_object *label_requirements_of(const struct json_object *attrs)
+{
+        const struct json_object *reqs = kc_json_at(attrs, "labelSelector.requirements");
+        const char *raw = kc_json_str_at(attrs, "labelSelector.rawSelector");
+        KC_CLEANUP(kc_selector_freep) struct kc_selector *s = NULL;
+        if (!kc_str_empty(raw) && kc_selector_parse(raw, &s, NULL) == 0)
+                return kc_selector_requirements(s);
+        return reqs ? kc_json_copy(reqs) : NULL;
 }
 
 static void answer(struct review *rv, const struct kc_user *user)
@@ -107,6 +120,7 @@ static void answer(struct review *rv, const struct kc_user *user)
         const struct json_object *res = kc_json_get(spec, "resourceAttributes");
         const struct json_object *from = res ? res : kc_json_get(spec, "nonResourceAttributes");
         KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = res ? field_selector_of(res) : NULL;
+        KC_CLEANUP(kc_json_freep) struct json_object *labels = res ? label_requirements_of(res) : NULL;
         const struct kc_authz_attrs attrs = {
             .user = user,
             .verb = str_or_empty(from, "verb"),
@@ -119,6 +133,7 @@ static void answer(struct review *rv, const struct kc_user *user)
             .name = str_or_empty(res, "name"),
             .path = res ? "" : str_or_empty(from, "path"),
             .field_selector = fields,
+            .label_requirements = labels,
         };
         KC_CLEANUP(kc_freep) char *reason = NULL;
         enum kc_decision d = kc_authz_authorize(rv->authz, &attrs, &reason);
@@ -143,6 +158,25 @@ static bool meta_is_empty(const struct json_object *obj, bool local)
         return true;
 }
 
+/* requirements or rawSelector, one of them. */
+static void validate_selector(struct kc_field_errors *errors, const struct json_object *res, const char *name)
+{
+        const struct json_object *sel = kc_json_get(res, name);
+        KC_CLEANUP(kc_freep) char *path = kc_asprintf("spec.resourceAttributes.%s", name);
+        KC_CLEANUP(kc_freep) char *raw_path = kc_asprintf("%s.rawSelector", path);
+        KC_CLEANUP(kc_freep) char *reqs_path = kc_asprintf("%s.requirements", path);
+        bool raw = !kc_str_empty(kc_json_str(sel, "rawSelector")),
+             reqs = kc_json_len(kc_json_get(sel, "requirements")) > 0;
+        if (sel && raw && reqs)
+                kc_field_invalid_str(errors, raw_path, kc_json_str(sel, "rawSelector"),
+                    "may not specified at the same time as requirements");
+        if (sel && !raw && !reqs) {
+                KC_CLEANUP(kc_freep)
+                char *why = kc_asprintf("when %s is specified, requirements or rawSelector is required", path);
+                kc_field_required(errors, reqs_path, why);
+        }
+}
+
 static int validate(struct review *rv, bool subject, bool local, struct kc_error *err)
 {
         KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
@@ -155,6 +189,8 @@ static int validate(struct review *rv, bool subject, bool local, struct kc_error
         if (!res && !non)
                 kc_field_invalid(&errors, "spec.resourceAttributes", NULL,
                     "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        validate_selector(&errors, res, "fieldSelector");
+        validate_selector(&errors, res, "labelSelector");
         if (subject && str_or_empty(spec, "user")[0] == '\0' && kc_json_len(kc_json_get(spec, "groups")) == 0)
                 kc_field_invalid_str(&errors, "spec.user", "", "at least one of user or group must be specified");
         if (!meta_is_empty(rv->obj, local))

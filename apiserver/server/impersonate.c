@@ -1,5 +1,6 @@
 /* Impersonation: Impersonate-User, -Group, -Uid and -Extra-* headers, each of which the user needs the verb
- * "impersonate" for. On the request's loop. */
+ * "impersonate" for. On the request's loop, but for what a webhook has to be asked about. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -10,6 +11,7 @@
 
 struct wanted {
         const char *user, *uid;
+        char *sa_ns, *sa_name; /* when the user is a service account */
         char **groups;
         struct kc_user_extra *extra; /* key and one value each */
         size_t n_extra;
@@ -17,6 +19,8 @@ struct wanted {
 
 static void wanted_done(struct wanted *w)
 {
+        kc_free(w->sa_ns);
+        kc_free(w->sa_name);
         kc_strv_free(w->groups);
         for (size_t i = 0; i < w->n_extra; i++) {
                 kc_free(w->extra[i].key);
@@ -48,21 +52,21 @@ static void read_headers(const struct api_req *q, struct wanted *ret)
         }
 }
 
-/* False: answered with 403. */
-static bool may(struct api_req *q, const struct kc_authz_attrs *what)
+/* 0; -EACCES: err is the 403; -EWOULDBLOCK: only with may_wait, and on a thread that may. */
+static int may(const struct api_req *q, const struct kc_authz_attrs *what, bool may_wait, struct kc_error *err)
 {
         struct kc_authz_attrs attrs = *what;
         attrs.user = q->user;
         attrs.verb = "impersonate";
         attrs.resource_request = true;
         attrs.path = q->info.path;
+        enum kc_decision d = KC_NO_OPINION;
         KC_CLEANUP(kc_freep) char *reason = NULL;
-        if (kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW)
-                return true;
-        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        (void)kc_authz_forbidden(&err, &attrs, reason);
-        api_reply_error(q, &err);
-        return false;
+        if (may_wait)
+                d = kc_authz_authorize(q->server->authz, &attrs, &reason);
+        else if (!kc_authz_try(q->server->authz, &attrs, &d, &reason))
+                return -EWOULDBLOCK;
+        return d == KC_ALLOW ? 0 : kc_authz_forbidden(err, &attrs, reason);
 }
 
 static struct kc_authz_attrs attrs_of(
@@ -72,31 +76,31 @@ static struct kc_authz_attrs attrs_of(
             .group = group, .version = "v1", .resource = resource, .subresource = subresource, .ns = ns, .name = name};
 }
 
-static bool may_all(struct api_req *q, const struct wanted *w, const char *sa_ns, const char *sa_name)
+static int may_all(const struct api_req *q, const struct wanted *w, bool may_wait, struct kc_error *err)
 {
-        struct kc_authz_attrs a =
-            sa_name ? attrs_of("", "serviceaccounts", "", sa_ns, sa_name) : attrs_of("", "users", "", "", w->user);
-        bool ok = may(q, &a);
-        for (size_t i = 0; ok && w->groups && w->groups[i]; i++) {
+        struct kc_authz_attrs a = w->sa_name ? attrs_of("", "serviceaccounts", "", w->sa_ns, w->sa_name)
+                                             : attrs_of("", "users", "", "", w->user);
+        int r = may(q, &a, may_wait, err);
+        for (size_t i = 0; r == 0 && w->groups && w->groups[i]; i++) {
                 a = attrs_of("", "groups", "", "", w->groups[i]);
-                ok = may(q, &a);
+                r = may(q, &a, may_wait, err);
         }
-        for (size_t i = 0; ok && i < w->n_extra; i++) {
+        for (size_t i = 0; r == 0 && i < w->n_extra; i++) {
                 a = attrs_of("authentication.k8s.io", "userextras", w->extra[i].key, "", w->extra[i].values[0]);
-                ok = may(q, &a);
+                r = may(q, &a, may_wait, err);
         }
-        if (ok && !kc_str_empty(w->uid)) {
+        if (r == 0 && !kc_str_empty(w->uid)) {
                 a = attrs_of("authentication.k8s.io", "uids", "", "", w->uid);
-                ok = may(q, &a);
+                r = may(q, &a, may_wait, err);
         }
-        return ok;
+        return r;
 }
 
-static struct kc_user *make_user(const struct wanted *w, const char *sa_ns)
+static struct kc_user *make_user(const struct wanted *w)
 {
         struct kc_user *u = kc_user_new(w->user, w->uid, w->groups);
-        if (sa_ns && kc_strv_len(w->groups) == 0) {
-                KC_CLEANUP(kc_freep) char *ns_group = kc_asprintf("%s:%s", KC_GROUP_SERVICEACCOUNTS, sa_ns);
+        if (w->sa_ns && kc_strv_len(w->groups) == 0) {
+                KC_CLEANUP(kc_freep) char *ns_group = kc_asprintf("%s:%s", KC_GROUP_SERVICEACCOUNTS, w->sa_ns);
                 kc_user_add_group(u, KC_GROUP_SERVICEACCOUNTS);
                 kc_user_add_group(u, ns_group);
         }
@@ -108,8 +112,51 @@ static struct kc_user *make_user(const struct wanted *w, const char *sa_ns)
         return u;
 }
 
+static enum stage_result settle(struct api_req *q, const struct wanted *w, int r, const struct kc_error *err)
+{
+        if (r < 0) {
+                api_reply_error(q, err);
+                return STAGE_ANSWERED;
+        }
+        struct kc_user *impersonated = make_user(w);
+        kc_user_unref(q->user);
+        q->user = impersonated;
+        kc_audit_record_impersonated(q->audit, impersonated);
+        return STAGE_NEXT;
+}
+
+/* --- aside: when a webhook has to be asked */
+
+struct question {
+        const struct api_req *q;
+        struct wanted wanted; /* user and uid are the request's */
+        int r;
+        struct kc_error err;
+};
+
+static void work(void *arg)
+{
+        struct question *n = arg;
+        n->r = may_all(n->q, &n->wanted, true, &n->err);
+}
+
+static enum stage_result work_done(struct api_req *q, void *arg)
+{
+        struct question *n = arg;
+        return settle(q, &n->wanted, n->r, &n->err);
+}
+
+static void question_free(void *arg)
+{
+        struct question *n = arg;
+        wanted_done(&n->wanted);
+        kc_error_done(&n->err);
+        kc_free(n);
+}
+
 enum stage_result stage_impersonate(struct api_req *q)
 {
+        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         KC_CLEANUP(wanted_done) struct wanted w;
         read_headers(q, &w);
         if (kc_str_empty(w.user)) {
@@ -122,14 +169,12 @@ enum stage_result stage_impersonate(struct api_req *q)
                 api_reply_text(q, 500, text);
                 return STAGE_ANSWERED;
         }
-        KC_CLEANUP(kc_freep) char *sa_ns = NULL;
-        KC_CLEANUP(kc_freep) char *sa_name = NULL;
-        (void)kc_serviceaccount_split(w.user, &sa_ns, &sa_name); /* else an ordinary user */
-        if (!may_all(q, &w, sa_ns, sa_name))
-                return STAGE_ANSWERED;
-        struct kc_user *impersonated = make_user(&w, sa_ns);
-        kc_user_unref(q->user);
-        q->user = impersonated;
-        kc_audit_record_impersonated(q->audit, impersonated);
-        return STAGE_NEXT;
+        (void)kc_serviceaccount_split(w.user, &w.sa_ns, &w.sa_name); /* else an ordinary user */
+        int r = may_all(q, &w, false, &err);
+        if (r != -EWOULDBLOCK)
+                return settle(q, &w, r, &err);
+        struct question *n = KC_NEW(struct question);
+        *n = (struct question){.q = q, .wanted = w, .err = KC_ERROR_INIT};
+        w = (struct wanted){0};
+        return stage_aside(q, &(struct stage_work){work, work_done, question_free, n});
 }

@@ -13,6 +13,8 @@
 #include "tls/tls.h"
 
 enum { PORT_MAX = 65535 };
+#define AUTHORIZED_TTL (300 * KC_SEC)
+#define UNAUTHORIZED_TTL (30 * KC_SEC)
 
 static void defaults(struct kc_apiserver_options *o)
 {
@@ -28,6 +30,9 @@ static void defaults(struct kc_apiserver_options *o)
             .request_timeout = 60 * KC_SEC,
             .min_request_timeout = 1800,
             .anonymous_auth = true,
+            .authorization_webhook_version = kc_strdup("v1beta1"),
+            .authorization_webhook_authorized_ttl = AUTHORIZED_TTL,
+            .authorization_webhook_unauthorized_ttl = UNAUTHORIZED_TTL,
             .service_account_lookup = true,
             .service_account_extend_expiration = true,
             .service_cluster_ip_range = kc_strdup("10.0.0.0/24"),
@@ -112,7 +117,20 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"service-account-max-token-expiration", 0, KC_FLAG_DURATION, &o->service_account_max_expiration,
              "longest validity of a token", "Authentication"},
             {"authorization-mode", 0, KC_FLAG_STRV, &o->authorization_modes,
-             "ordered list of AlwaysAllow, AlwaysDeny, Node, RBAC", "Authorization"},
+             "ordered list of AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node", "Authorization"},
+            {"authorization-config", 0, KC_FLAG_STRING, &o->authorization_config,
+             "file with an AuthorizationConfiguration, in place of --authorization-mode and --authorization-webhook-*; followed",
+             "Authorization"},
+            {"authorization-policy-file", 0, KC_FLAG_STRING, &o->authorization_policy_file,
+             "policies of ABAC, one JSON object a line", "Authorization"},
+            {"authorization-webhook-config-file", 0, KC_FLAG_STRING, &o->authorization_webhook_config_file,
+             "kubeconfig of the webhook", "Authorization"},
+            {"authorization-webhook-version", 0, KC_FLAG_STRING, &o->authorization_webhook_version,
+             "version of the SubjectAccessReviews for the webhook: v1beta1 or v1", "Authorization"},
+            {"authorization-webhook-cache-authorized-ttl", 0, KC_FLAG_DURATION, &o->authorization_webhook_authorized_ttl,
+             "how long a webhook's yes is remembered", "Authorization"},
+            {"authorization-webhook-cache-unauthorized-ttl", 0, KC_FLAG_DURATION,
+             &o->authorization_webhook_unauthorized_ttl, "how long its no is", "Authorization"},
             {"enable-admission-plugins", 0, KC_FLAG_STRV, &o->enable_admission, "plugins in addition to the default ones",
              "Admission"},
             {"disable-admission-plugins", 0, KC_FLAG_STRV, &o->disable_admission, "default plugins to leave out", "Admission"},
@@ -187,6 +205,19 @@ static int parse_node_ports(struct kc_apiserver_options *o, struct kc_error *err
         return 0;
 }
 
+static int check_authorization(const struct kc_apiserver_options *o, struct kc_error *err)
+{
+        if (kc_str_empty(o->authorization_config) ||
+            (kc_strv_len(o->authorization_modes) == 0 && kc_str_empty(o->authorization_webhook_config_file) &&
+                strcmp(o->authorization_webhook_version, "v1beta1") == 0 &&
+                o->authorization_webhook_authorized_ttl == AUTHORIZED_TTL &&
+                o->authorization_webhook_unauthorized_ttl == UNAUTHORIZED_TTL))
+                return 0;
+        return kc_error_set(err, EINVAL,
+            "--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags "
+            "are defined");
+}
+
 static int check(const struct kc_apiserver_options *o, struct kc_error *err)
 {
         if (kc_strv_len(o->etcd_servers) == 0)
@@ -209,6 +240,9 @@ static int check(const struct kc_apiserver_options *o, struct kc_error *err)
                     o->max_requests_inflight, o->max_mutating_requests_inflight);
         if (o->request_timeout <= 0)
                 return kc_error_set(err, EINVAL, "--request-timeout can not be negative value");
+        int r = check_authorization(o, err);
+        if (r < 0)
+                return r;
         if (o->event_ttl < 0)
                 return kc_error_set(err, EINVAL, "--event-ttl can not be negative value");
         if (o->encryption_reload && kc_str_empty(o->encryption_config))
@@ -275,14 +309,14 @@ static int complete(struct kc_apiserver_options *o, struct kc_error *err)
 {
         static const char *const address_types[] = {
             "Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"};
-        if (kc_strv_len(o->authorization_modes) == 0)
+        if (kc_strv_len(o->authorization_modes) == 0 && kc_str_empty(o->authorization_config))
                 kc_strv_push(&o->authorization_modes, "AlwaysAllow");
         if (kc_strv_len(o->authorization_always_allow_paths) == 0) {
                 kc_strv_push(&o->authorization_always_allow_paths, "/healthz");
                 kc_strv_push(&o->authorization_always_allow_paths, "/readyz");
                 kc_strv_push(&o->authorization_always_allow_paths, "/livez");
         }
-        if (o->anonymous_auth && kc_strv_has(o->authorization_modes, "AlwaysAllow")) {
+        if (o->anonymous_auth && o->authorization_modes && kc_strv_has(o->authorization_modes, "AlwaysAllow")) {
                 kc_log_warn("AnonymousAuth is not allowed with the AlwaysAllow authorizer, ignoring --anonymous-auth");
                 o->anonymous_auth = false;
         }
@@ -326,7 +360,8 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
             o->client_ca_file, o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
             o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
-            o->swagger_ui_dir, o->requestheader_client_ca_file};
+            o->authorization_config, o->authorization_policy_file, o->authorization_webhook_config_file,
+            o->authorization_webhook_version, o->swagger_ui_dir, o->requestheader_client_ca_file};
         char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
             o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
             o->disable_admission, o->requestheader_allowed_names, o->requestheader_username_headers,

@@ -37,6 +37,9 @@ struct kc_apiserver_options {
         int64_t service_account_max_expiration; /* usec */
         /* authorization, admission */
         char **authorization_modes;
+        char *authorization_config, *authorization_policy_file;
+        char *authorization_webhook_config_file, *authorization_webhook_version;
+        int64_t authorization_webhook_authorized_ttl, authorization_webhook_unauthorized_ttl; /* usec */
         char **enable_admission, **disable_admission;
         /* the kinds */
         char *service_cluster_ip_range, *service_node_port_range;

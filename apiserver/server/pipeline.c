@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/selector.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "server/server_internal.h"
@@ -200,43 +199,4 @@ struct kc_authz_attrs request_attrs(const struct api_req *q)
             .name = q->info.name,
             .path = q->info.path,
         };
-}
-
-/* --authorization-always-allow-paths. */
-static bool always_allowed(const struct api_req *q)
-{
-        char *const *p = q->server->o->authorization_always_allow_paths;
-        for (; !q->info.is_resource && p && *p; p++) {
-                const char *path = q->info.path + (*q->info.path == '/'), *want = *p + (**p == '/');
-                size_t len = strlen(want);
-                bool below = len > 0 && want[len - 1] == '*';
-                if (below ? strncmp(path, want, len - 1) == 0 : strcmp(path, want) == 0)
-                        return true;
-        }
-        return false;
-}
-
-enum stage_result stage_authorize(struct api_req *q)
-{
-        if (always_allowed(q)) {
-                kc_audit_record_annotate(q->audit, "authorization.k8s.io/decision", "allow");
-                kc_audit_record_annotate(q->audit, "authorization.k8s.io/reason", "");
-                return STAGE_NEXT;
-        }
-        KC_CLEANUP(kc_freep) char *text = api_req_param(q, "fieldSelector");
-        KC_CLEANUP(kc_field_selector_freep) struct kc_field_selector *fields = NULL;
-        if (text && q->info.is_resource)
-                (void)kc_field_selector_parse(text, &fields, NULL); /* the handler complains of a bad one */
-        struct kc_authz_attrs attrs = request_attrs(q);
-        attrs.field_selector = fields;
-        KC_CLEANUP(kc_freep) char *reason = NULL;
-        bool allowed = kc_authz_authorize(q->server->authz, &attrs, &reason) == KC_ALLOW;
-        kc_audit_record_annotate(q->audit, "authorization.k8s.io/decision", allowed ? "allow" : "forbid");
-        kc_audit_record_annotate(q->audit, "authorization.k8s.io/reason", reason);
-        if (allowed)
-                return STAGE_NEXT;
-        KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
-        (void)kc_authz_forbidden(&err, &attrs, reason);
-        api_reply_error(q, &err);
-        return STAGE_ANSWERED;
 }

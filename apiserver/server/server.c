@@ -165,7 +165,16 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
             .token_failure_ttl = API_TOKEN_TTL,
         };
         const struct kc_authz_opts zo = {
-            .resources = s->resources, .loop = s->loops[0], .modes = o->authorization_modes};
+            .resources = s->resources,
+            .loop = s->loops[0],
+            .modes = o->authorization_modes,
+            .policy_file = o->authorization_policy_file,
+            .webhook_config_file = o->authorization_webhook_config_file,
+            .webhook_version = o->authorization_webhook_version,
+            .webhook_authorized_ttl = o->authorization_webhook_authorized_ttl,
+            .webhook_unauthorized_ttl = o->authorization_webhook_unauthorized_ttl,
+            .config_file = o->authorization_config,
+        };
         KC_CLEANUP(kc_freep)
         char *jwks = kc_asprintf("https://%s:%d/openid/v1/jwks",
             o->external_hostname ? o->external_hostname : o->advertised, o->secure_port);
@@ -291,7 +300,7 @@ static int make_bootstrap(struct kc_apiserver *s, struct kc_error *err)
             .registry = s->registry,
             .loop = s->loops[0],
             .pool = s->pool,
-            .rbac = kc_strv_has(o->authorization_modes, "RBAC"),
+            .rbac = kc_authz_has_mode(s->authz, "RBAC"),
             .advertise_address = o->advertised,
             .secure_port = kc_http_server_port(s->http),
             .service_ip = kc_ip_format(&first, service_ip),
@@ -487,6 +496,7 @@ static void stop_threads(struct kc_apiserver *s)
         /* Work under way needs the store; it fails quickly once the cache has stopped. */
         if (s->store_loop_started && !atomic_load(&s->cache_stopped))
                 kc_cache_stop(s->cache);
+        kc_authz_close(s->authz);
         kc_pool_free(s->pool);
         kc_pool_free(s->side_pool);
         kc_pool_free(s->stage_pool);

@@ -242,3 +242,29 @@ char *kc_selector_format(const struct kc_selector *s)
         }
         return kc_buf_take_str(&b);
 }
+
+struct json_object *kc_selector_requirements(const struct kc_selector *s)
+{
+        static const char *const operators[] = {
+            [KC_SELECTOR_IN] = "In",
+            [KC_SELECTOR_NOT_IN] = "NotIn",
+            [KC_SELECTOR_EQUALS] = "In",
+            [KC_SELECTOR_DOUBLE_EQUALS] = "In",
+            [KC_SELECTOR_NOT_EQUALS] = "NotIn",
+            [KC_SELECTOR_EXISTS] = "Exists",
+            [KC_SELECTOR_NOT_EXISTS] = "DoesNotExist",
+            [KC_SELECTOR_GREATER] = NULL,
+            [KC_SELECTOR_LESS] = NULL,
+        };
+        struct json_object *list = json_object_new_array();
+        for (size_t i = 0; i < s->n; i++) {
+                const struct kc_requirement *r = &s->v[i];
+                if (!operators[r->op])
+                        continue;
+                struct json_object *o = kc_json_build("{'key':%s,'operator':%s}", r->key, operators[r->op]);
+                for (char **v = r->values; v && *v; v++)
+                        kc_json_push_str(kc_json_ensure_arr(o, "values"), *v);
+                kc_json_push(list, o);
+        }
+        return list;
+}

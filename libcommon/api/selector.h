@@ -17,6 +17,9 @@ bool kc_selector_matches(const struct kc_selector *s, const struct json_object *
 bool kc_selector_is_everything(const struct kc_selector *s);
 /* Canonical text, as upstream prints status.selector of scale: sorted by key, "a=b,c in (d,e)". */
 char *kc_selector_format(const struct kc_selector *s);
+/* [{"key":..,"operator":"In"|"NotIn"|"Exists"|"DoesNotExist","values":[..]}], as metav1.LabelSelectorRequirement; what
+ * has no such form (>, <) is left out. The caller's. */
+struct json_object *kc_selector_requirements(const struct kc_selector *s);
 void kc_selector_free(struct kc_selector *s);
 KC_DEFINE_CLEANUP(struct kc_selector *, kc_selector_free)
 
