@@ -64,7 +64,7 @@ static int add_methods(struct kc_authn *a, const struct kc_authn_opts *o, struct
                 a->n_methods++;
         }
         if (kc_strv_len(o->service_account_key_files) > 0) {
-                int r = authn_sa_new(o, &a->methods[a->n_methods], err);
+                int r = authn_sa_new(o, a->audiences, &a->methods[a->n_methods], err);
                 if (r < 0)
                         return r;
                 a->n_methods++;

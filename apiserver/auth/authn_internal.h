@@ -67,6 +67,16 @@ void authn_cached_new(const struct authn_cache_opts *o, struct authn_method *ret
 enum authn_outcome { AUTHN_SUCCESS, AUTHN_FAILURE, AUTHN_ERROR };
 void authn_metrics_init(void);
 void authn_count_attempt(enum authn_outcome outcome, int64_t usec, const struct kc_user *u);
+enum authn_sa_use {
+        AUTHN_SA_LEGACY,
+        AUTHN_SA_LEGACY_AUTO,
+        AUTHN_SA_LEGACY_MANUAL,
+        AUTHN_SA_INVALID_LEGACY_AUTO,
+        AUTHN_SA_STALE,
+        AUTHN_SA_VALID,
+        AUTHN_SA_USES
+};
+void authn_count_sa_token(enum authn_sa_use use);
 void authn_count_fetching(const char *status, int delta);
 void authn_count_fetched(bool ok);
 void authn_count_cached(bool hit, int64_t usec);
@@ -75,8 +85,27 @@ void authn_count_cached(bool hit, int64_t usec);
  * which all of these tokens are good for. */
 int authn_token_file_new(const char *path, char *const *audiences, struct authn_method *ret, struct kc_error *err);
 
-/* --- Service-account tokens (satoken_verify.c). */
-int authn_sa_new(const struct kc_authn_opts *o, struct authn_method *ret, struct kc_error *err);
+/* --- Service-account tokens (satoken_verify.c). audiences (borrowed): the server's. */
+
+struct authn_sa {
+        const struct kc_resources *resources;
+        const struct kc_clock *clock;
+        struct kc_jwt_key **keys;
+        size_t n_keys;
+        char **issuers;         /* strv */
+        char *const *audiences; /* borrowed */
+        bool lookup;
+        void (*on_legacy_token)(const char *ns, const char *secret, const char *uid, const char *today, void *arg);
+        void *arg;
+};
+int authn_sa_new(const struct kc_authn_opts *o, char *const *audiences, struct authn_method *ret, struct kc_error *err);
+/* uid NULL: "". */
+struct kc_user *authn_sa_user(const char *ns, const char *name, const char *uid);
+/* What a token says of its issuer, unverified; heap, NULL: nothing. */
+char *authn_claimed_issuer(const char *token);
+/* legacy_token.c: as a method, of claims whose signature is good. Sets no audiences. */
+int authn_legacy_token(const struct authn_sa *sa, const struct authn_token *t, const struct json_object *claims,
+    struct authn_found *ret, struct kc_error *err);
 
 /* --- Bootstrap tokens (bootstrap_token.c): secrets bootstrap-token-<id> in kube-system. */
 void authn_bootstrap_new(const struct kc_authn_opts *o, char *const *audiences, struct authn_method *ret);

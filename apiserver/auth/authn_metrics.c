@@ -7,7 +7,22 @@
 
 static struct {
         struct kc_metric *users, *attempts, *duration, *cache_requests, *cache_duration, *fetches, *fetching;
+        struct kc_metric *sa[AUTHN_SA_USES];
 } m;
+
+static const struct {
+        const char *name, *help;
+} sa_uses[AUTHN_SA_USES] = {
+    [AUTHN_SA_LEGACY] = {"serviceaccount_legacy_tokens_total", "Cumulative legacy service account tokens used"},
+    [AUTHN_SA_LEGACY_AUTO] = {"serviceaccount_legacy_auto_token_uses_total",
+        "Cumulative auto-generated legacy tokens used"},
+    [AUTHN_SA_LEGACY_MANUAL] = {"serviceaccount_legacy_manual_token_uses_total",
+        "Cumulative manually created legacy tokens used"},
+    [AUTHN_SA_INVALID_LEGACY_AUTO] = {"serviceaccount_invalid_legacy_auto_token_uses_total",
+        "Cumulative invalid auto-generated legacy tokens used"},
+    [AUTHN_SA_STALE] = {"serviceaccount_stale_tokens_total", "Cumulative stale projected service account tokens used"},
+    [AUTHN_SA_VALID] = {"serviceaccount_valid_tokens_total", "Cumulative valid projected service account tokens used"},
+};
 
 void authn_metrics_init(void)
 {
@@ -24,6 +39,8 @@ void authn_metrics_init(void)
         m.cache_duration = kc_metric_histogram(
             "authentication_token_cache_request_duration_seconds", "", status, plain, KC_ARRAY_LEN(plain));
         m.fetches = kc_metric_counter("authentication_token_cache_fetch_total", "", status);
+        for (size_t i = 0; i < AUTHN_SA_USES; i++)
+                m.sa[i] = kc_metric_counter(sa_uses[i].name, sa_uses[i].help, NULL);
         m.fetching = kc_metric_gauge("authentication_token_cache_active_fetch_count", "", status);
 }
 
@@ -45,6 +62,11 @@ void authn_count_attempt(enum authn_outcome outcome, int64_t usec, const struct 
                 kc_metric_add(m.users, 1, KC_LABELS(compressed(u->name)));
         kc_metric_add(m.attempts, 1, KC_LABELS(results[outcome]));
         kc_metric_observe(m.duration, (double)usec / (double)KC_SEC, KC_LABELS(results[outcome]));
+}
+
+void authn_count_sa_token(enum authn_sa_use use)
+{
+        kc_metric_add(m.sa[use], 1, NULL);
 }
 
 void authn_count_fetching(const char *status, int delta)

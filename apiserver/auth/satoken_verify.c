@@ -12,15 +12,7 @@
 /* Clocks may differ by so much. */
 #define LEEWAY (60 * KC_SEC)
 enum { TOKEN_MAX = 32 << 10 };
-
-struct authn_sa {
-        const struct kc_resources *resources;
-        const struct kc_clock *clock;
-        struct kc_jwt_key **keys;
-        size_t n_keys;
-        char **issuers; /* strv */
-        bool lookup;
-};
+#define LEGACY_ISSUER "kubernetes/serviceaccount"
 
 static int load_keys(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_error *err)
 {
@@ -46,20 +38,19 @@ static void sa_free(void *self)
         kc_free(sa);
 }
 
-/* The issuer that the token claims, before anything is verified: tells whose token it is. */
-static bool issuer_is_ours(const struct authn_sa *sa, const char *token)
+/* The issuer that a token claims, before anything is verified: tells whose token it is. Heap; NULL: none. */
+char *authn_claimed_issuer(const char *token)
 {
         const char *dot = strchr(token, '.');
         const char *end = dot ? strchr(dot + 1, '.') : NULL;
         if (!end || strchr(end + 1, '.') || strlen(token) > TOKEN_MAX)
-                return false;
+                return NULL;
         KC_CLEANUP(kc_buf_done) struct kc_buf payload = KC_BUF_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *claims = NULL;
         if (kc_base64url_decode(dot + 1, (size_t)(end - dot - 1), &payload) < 0 ||
             kc_json_parse(kc_buf_str(&payload), payload.len, NULL, &claims, NULL) < 0)
-                return false;
-        const char *iss = kc_json_str(claims, "iss");
-        return iss && sa->issuers && kc_strv_has(sa->issuers, iss);
+                return NULL;
+        return kc_strdup(kc_json_str(claims, "iss"));
 }
 
 /* aud is a string or an array of strings. */
@@ -88,12 +79,14 @@ static char *quoted_list(char *const *v)
         return kc_buf_take_str(&b);
 }
 
-static int check_audiences(const struct json_object *claims, char *const *wanted, char ***ret, struct kc_error *err)
+/* implicit: the audiences of a token that names none. */
+static int check_audiences(
+    const struct json_object *claims, char *const *implicit, char *const *wanted, char ***ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **have = token_audiences(claims);
-        KC_CLEANUP(kc_strv_freep) char **both = authn_intersect(have, wanted);
+        KC_CLEANUP(kc_strv_freep) char **both = authn_intersect(have ? have : implicit, wanted);
         if (kc_strv_len(both) == 0) {
-                KC_CLEANUP(kc_freep) char *a = quoted_list(have);
+                KC_CLEANUP(kc_freep) char *a = quoted_list(have ? have : implicit);
                 KC_CLEANUP(kc_freep) char *b = quoted_list(wanted);
                 return kc_error_set(err, EACCES, "token audiences %s is invalid for the target audiences %s", a, b);
         }
@@ -183,14 +176,20 @@ static void add_ref_extra(struct kc_user *u, const struct json_object *ref, cons
         }
 }
 
-static struct kc_user *user_of(const char *ns, const struct json_object *claims, const struct json_object *k8s)
+struct kc_user *authn_sa_user(const char *ns, const char *name, const char *uid)
 {
-        const char *name = kc_json_str_at(k8s, "serviceaccount.name");
         KC_CLEANUP(kc_freep) char *username = kc_serviceaccount_username(ns, name);
         KC_CLEANUP(kc_freep) char *group = kc_asprintf("system:serviceaccounts:%s", ns);
-        struct kc_user *u = kc_user_new(username, kc_json_str_at(k8s, "serviceaccount.uid"), NULL);
+        struct kc_user *u = kc_user_new(username, uid, NULL);
         kc_user_add_group(u, KC_GROUP_SERVICEACCOUNTS);
         kc_user_add_group(u, group);
+        return u;
+}
+
+static struct kc_user *user_of(const char *ns, const struct json_object *claims, const struct json_object *k8s)
+{
+        struct kc_user *u =
+            authn_sa_user(ns, kc_json_str_at(k8s, "serviceaccount.name"), kc_json_str_at(k8s, "serviceaccount.uid"));
         const char *jti = kc_json_str(claims, "jti");
         if (!kc_str_empty(jti)) {
                 KC_CLEANUP(kc_freep) char *id = kc_asprintf("JTI=%s", jti);
@@ -201,7 +200,23 @@ static struct kc_user *user_of(const char *ns, const struct json_object *claims,
         return u;
 }
 
-static int verify(const struct authn_sa *sa, const char *token, struct json_object **ret, struct kc_error *err)
+/* Tokens of pods that are good for longer than they were asked for: clients that use them so do not read them again. */
+static void note_stale(
+    const struct authn_sa *sa, const struct json_object *claims, const struct json_object *k8s, struct authn_found *ret)
+{
+        int64_t warn_after = kc_json_int(k8s, "warnafter", 0), now = kc_clock_now(sa->clock) / KC_SEC;
+        if (warn_after <= 0)
+                return;
+        authn_count_sa_token(now > warn_after ? AUTHN_SA_STALE : AUTHN_SA_VALID);
+        if (now <= warn_after)
+                return;
+        kc_strv_push(&ret->annotations, "authentication.k8s.io/stale-token");
+        kc_strv_pushf(&ret->annotations, "subject: %s, seconds after warning threshold: %lld",
+            kc_json_str(claims, "sub"), (long long)(now - warn_after));
+}
+
+static int verify(
+    const struct authn_sa *sa, const char *token, const char *issuer, struct json_object **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *text = NULL;
         if (kc_jwt_verify(sa->keys, sa->n_keys, token, &text, err) < 0)
@@ -210,25 +225,17 @@ static int verify(const struct authn_sa *sa, const char *token, struct json_obje
         int r = kc_json_parse(text, strlen(text), NULL, &claims, err);
         if (r < 0)
                 return r;
-        const char *iss = kc_json_str(claims, "iss");
-        if (!iss || !kc_strv_has(sa->issuers, iss))
+        if (!kc_streq(kc_json_str(claims, "iss"), issuer)) /* a parser disagrees with itself */
                 return kc_error_set(err, EACCES, "unknown issuer");
         *ret = KC_TAKE(claims);
         return 0;
 }
 
-static int sa_authenticate(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+/* A token of TokenRequest, whose signature and audience are good. */
+static int bound_token(
+    const struct authn_sa *sa, const struct json_object *claims, struct authn_found *ret, struct kc_error *err)
 {
-        const struct authn_sa *sa = self;
-        if (sa->n_keys == 0 || !issuer_is_ours(sa, t->text))
-                return 0;
-        KC_CLEANUP(kc_json_freep) struct json_object *claims = NULL;
-        KC_CLEANUP(kc_strv_freep) char **matching = NULL;
-        int r = verify(sa, t->text, &claims, err);
-        if (r == 0)
-                r = check_audiences(claims, t->audiences, &matching, err);
-        if (r == 0)
-                r = check_times(claims, kc_clock_now(sa->clock), err);
+        int r = check_times(claims, kc_clock_now(sa->clock), err);
         if (r < 0)
                 return r;
         const struct json_object *k8s = kc_json_get(claims, "kubernetes.io");
@@ -244,18 +251,43 @@ static int sa_authenticate(void *self, const struct authn_token *t, struct authn
                 if (r < 0)
                         return r;
         }
+        note_stale(sa, claims, k8s, ret);
         ret->user = user_of(ns, claims, k8s);
-        ret->audiences = KC_TAKE(matching);
         return 1;
 }
 
-int authn_sa_new(const struct kc_authn_opts *o, struct authn_method *ret, struct kc_error *err)
+static int sa_authenticate(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+{
+        const struct authn_sa *sa = self;
+        KC_CLEANUP(kc_freep) char *issuer = sa->n_keys ? authn_claimed_issuer(t->text) : NULL;
+        if (!issuer)
+                return 0;
+        bool legacy = strcmp(issuer, LEGACY_ISSUER) == 0;
+        if (!legacy && !(sa->issuers && kc_strv_has(sa->issuers, issuer)))
+                return 0;
+        KC_CLEANUP(kc_json_freep) struct json_object *claims = NULL;
+        KC_CLEANUP(kc_strv_freep) char **matching = NULL;
+        int r = verify(sa, t->text, issuer, &claims, err);
+        if (r == 0)
+                r = check_audiences(claims, legacy ? sa->audiences : NULL, t->audiences, &matching, err);
+        if (r < 0)
+                return r;
+        r = legacy ? authn_legacy_token(sa, t, claims, ret, err) : bound_token(sa, claims, ret, err);
+        if (r == 1)
+                ret->audiences = KC_TAKE(matching);
+        return r;
+}
+
+int authn_sa_new(const struct kc_authn_opts *o, char *const *audiences, struct authn_method *ret, struct kc_error *err)
 {
         struct authn_sa *sa = KC_NEW(struct authn_sa);
         sa->resources = o->resources;
         sa->clock = o->clock;
         sa->lookup = o->service_account_lookup;
         sa->issuers = kc_strv_copy(o->service_account_issuers);
+        sa->audiences = audiences;
+        sa->on_legacy_token = o->on_legacy_token;
+        sa->arg = o->arg;
         int r = load_keys(sa, o, err);
         if (r < 0) {
                 sa_free(sa);

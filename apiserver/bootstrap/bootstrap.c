@@ -22,6 +22,8 @@ enum hook {
         HOOK_SERVICE_CIDR,
         HOOK_IP_REPAIR,
         HOOK_KUBERNETES,
+        HOOK_TRUST,
+        HOOK_TOKEN_TRACKING,
         N_HOOKS
 };
 
@@ -33,6 +35,8 @@ const char *const kc_bootstrap_hooks[] = {
     "start-kubernetes-service-cidr-controller",
     "start-service-ip-repair-controllers",
     "bootstrap-controller",
+    "start-cluster-authentication-info-controller",
+    "start-legacy-token-tracking-controller",
     NULL,
 };
 
@@ -88,6 +92,16 @@ static int run_kubernetes(struct kc_bootstrap *b, struct kc_error *err)
         return boot_kubernetes_service(&b->o, err);
 }
 
+static int run_trust(struct kc_bootstrap *b, struct kc_error *err)
+{
+        return boot_trust(&b->o, err);
+}
+
+static int run_token_tracking(struct kc_bootstrap *b, struct kc_error *err)
+{
+        return boot_token_tracking(&b->o, err);
+}
+
 static const struct {
         int (*run)(struct kc_bootstrap *b, struct kc_error *err);
         bool once; /* else again in every round */
@@ -99,6 +113,8 @@ static const struct {
     [HOOK_SERVICE_CIDR] = {run_service_cidr, false},
     [HOOK_IP_REPAIR] = {run_repair, false},
     [HOOK_KUBERNETES] = {run_kubernetes, false},
+    [HOOK_TRUST] = {run_trust, false},
+    [HOOK_TOKEN_TRACKING] = {run_token_tracking, false},
 };
 
 /* --- rounds */

@@ -3,6 +3,7 @@
  * with its Endpoints and EndpointSlice. */
 #pragma once
 
+#include "auth/authn.h"
 #include "event/worker.h"
 #include "registry/registry.h"
 
@@ -15,9 +16,11 @@ struct kc_bootstrap_opts {
         bool rbac;                     /* RBAC is among the authorization modes */
         const char *advertise_address; /* of the Endpoints */
         int secure_port;
-        const char *service_ip; /* the first address of the service range */
-        int service_port;       /* 443 */
-        int service_node_port;  /* --kubernetes-service-node-port; 0: none */
+        const char *service_ip;                         /* the first address of the service range */
+        int service_port;                               /* 443 */
+        int service_node_port;                          /* --kubernetes-service-node-port; 0: none */
+        struct kc_authn *authn;                         /* whom it trusts is told in a ConfigMap; NULL: it is not */
+        const struct kc_authn_front_proxy *front_proxy; /* with authn; outlives the bootstrap */
 };
 
 /* The hooks by upstream's names, for /readyz ("poststarthook/rbac/bootstrap-roles"). NULL-terminated. */

@@ -29,3 +29,7 @@ int boot_rbac_objects(const char *resource, struct json_object **ret, struct kc_
 int boot_kubernetes_service(const struct kc_bootstrap_opts *o, struct kc_error *err);
 /* Takes our address out of it. */
 int boot_kubernetes_service_leave(const struct kc_bootstrap_opts *o, struct kc_error *err);
+
+/* --- authentication.c */
+int boot_trust(const struct kc_bootstrap_opts *o, struct kc_error *err);
+int boot_token_tracking(const struct kc_bootstrap_opts *o, struct kc_error *err);

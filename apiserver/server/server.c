@@ -145,15 +145,16 @@ static int make_storage(struct kc_apiserver *s, struct kc_error *err)
 static int make_auth(struct kc_apiserver *s, struct kc_error *err)
 {
         const struct kc_apiserver_options *o = s->o;
+        s->front_proxy = (struct kc_authn_front_proxy){.client_ca_file = o->requestheader_client_ca_file,
+            .allowed_names = o->requestheader_allowed_names,
+            .username_headers = o->requestheader_username_headers,
+            .uid_headers = o->requestheader_uid_headers,
+            .group_headers = o->requestheader_group_headers,
+            .extra_prefixes = o->requestheader_extra_prefixes};
         const struct kc_authn_opts no = {
             .resources = s->resources,
             .client_ca_file = o->client_ca_file,
-            .front_proxy = {.client_ca_file = o->requestheader_client_ca_file,
-                .allowed_names = o->requestheader_allowed_names,
-                .username_headers = o->requestheader_username_headers,
-                .uid_headers = o->requestheader_uid_headers,
-                .group_headers = o->requestheader_group_headers,
-                .extra_prefixes = o->requestheader_extra_prefixes},
+            .front_proxy = s->front_proxy,
             .token_auth_file = o->token_auth_file,
             .service_account_key_files = o->service_account_key_files,
             .service_account_issuers = o->service_account_issuers,
@@ -163,6 +164,8 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
             .anonymous = o->anonymous_auth,
             .token_success_ttl = API_TOKEN_TTL,
             .token_failure_ttl = API_TOKEN_TTL,
+            .on_legacy_token = legacy_token_used,
+            .arg = s,
         };
         const struct kc_authz_opts zo = {
             .resources = s->resources,
@@ -306,6 +309,8 @@ static int make_bootstrap(struct kc_apiserver *s, struct kc_error *err)
             .service_ip = kc_ip_format(&first, service_ip),
             .service_port = 443,
             .service_node_port = o->kubernetes_service_node_port,
+            .authn = s->authn,
+            .front_proxy = &s->front_proxy,
         };
         return kc_bootstrap_new(&bo, &s->bootstrap, err);
 }

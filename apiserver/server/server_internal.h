@@ -52,6 +52,7 @@ struct kc_apiserver {
         struct kc_cache *cache;
         struct kc_compactor *compactor;
         struct kc_resources *resources;
+        struct kc_authn_front_proxy front_proxy; /* borrows from the options */
         struct kc_authn *authn;
         struct kc_authz *authz;
         struct kc_satoken *satoken;
@@ -126,6 +127,9 @@ void stage_limit_release(struct api_req *q);
 void pipeline_resume(struct api_req *q);
 /* The handler, when the body is in. */
 void dispatch(struct api_req *q);
+
+/* --- legacy_token.c. For kc_authn_opts. */
+void legacy_token_used(const char *ns, const char *secret, const char *uid, const char *today, void *server);
 
 /* --- fairness.c: seats of priority and fairness, which a request has while somebody holds them. Any thread. */
 void fairness_hold(struct api_req *q);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -187,4 +188,36 @@ char *kc_tls_verifier_pem(struct kc_tls_verifier *v)
         char *pem = kc_strdup(v->pem);
         pthread_mutex_unlock(&v->lock);
         return pem;
+}
+
+static void merge(STACK_OF(X509) * into, const char *pem)
+{
+        BIO *bio = BIO_new_mem_buf(pem, -1);
+        X509 *cert;
+        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+                /* A failed addition is one more certificate that the peers of this bundle do not trust. */
+                if (X509_cmp_current_time(X509_get0_notAfter(cert)) > 0)
+                        (void)X509_add_cert(into, cert, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP);
+                X509_free(cert);
+        }
+        BIO_free(bio);
+        ERR_clear_error();
+}
+
+char *kc_tls_merge_bundles(const char *a, const char *b)
+{
+        STACK_OF(X509) *all = sk_X509_new_null();
+        BIO *out = BIO_new(BIO_s_mem());
+        if (a)
+                merge(all, a);
+        if (b)
+                merge(all, b);
+        for (int i = 0; out && i < sk_X509_num(all); i++)
+                (void)PEM_write_bio_X509(out, sk_X509_value(all, i)); /* into memory */
+        char *text = NULL;
+        long len = out ? BIO_get_mem_data(out, &text) : 0;
+        char *merged = len > 0 ? kc_strndup(text, (size_t)len) : kc_strdup("");
+        BIO_free(out);
+        sk_X509_pop_free(all, X509_free);
+        return merged;
 }

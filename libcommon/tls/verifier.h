@@ -17,3 +17,7 @@ KC_DEFINE_CLEANUP(struct kc_tls_verifier *, kc_tls_verifier_free)
 int kc_tls_verifier_check(struct kc_tls_verifier *v, const struct kc_tls_peer *p, struct kc_error *err);
 /* The bundle that is in use: PEM text, heap. */
 char *kc_tls_verifier_pem(struct kc_tls_verifier *v);
+
+/* The certificates of bundle a, then those of b that are not among them, without those that have expired. PEM; heap.
+ * NULL is an empty bundle. What is no certificate is left out. */
+char *kc_tls_merge_bundles(const char *a, const char *b);

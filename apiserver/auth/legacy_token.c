@@ -1,0 +1,142 @@
+/* Tokens of secrets of type kubernetes.io/service-account-token: they have no end and no audience, so that the secret
+ * has to be there still, with this very token (upstream's serviceaccount.NewLegacyValidator). Any thread. */
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "auth/authn_internal.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "tls/tls.h"
+
+#define CLAIM "kubernetes.io/serviceaccount/"
+#define INVALID_SINCE "kubernetes.io/legacy-token-invalid-since"
+#define LAST_USED "kubernetes.io/legacy-token-last-used"
+#define DAY ((int64_t)24 * 3600 * KC_SEC)
+
+struct claims {
+        const char *ns, *secret, *name, *uid;
+};
+
+static int read_claims(const struct json_object *o, struct claims *ret, struct kc_error *err)
+{
+        const char *subject = kc_json_str(o, "sub");
+        *ret = (struct claims){.ns = kc_json_str(o, CLAIM "namespace"),
+            .secret = kc_json_str(o, CLAIM "secret.name"),
+            .name = kc_json_str(o, CLAIM "service-account.name"),
+            .uid = kc_json_str(o, CLAIM "service-account.uid")};
+        const struct {
+                const char *value, *name;
+        } needed[] = {{subject, "sub"}, {ret->ns, "namespace"}, {ret->secret, "secretName"},
+            {ret->name, "serviceAccountName"}, {ret->uid, "serviceAccountUID"}};
+        for (size_t i = 0; i < KC_ARRAY_LEN(needed); i++)
+                if (kc_str_empty(needed[i].value))
+                        return kc_error_set(err, EACCES, "%s claim is missing", needed[i].name);
+        KC_CLEANUP(kc_freep) char *want = kc_serviceaccount_username(ret->ns, ret->name);
+        return strcmp(subject, want) == 0 ? 0 : kc_error_set(err, EACCES, "sub claim is invalid");
+}
+
+static bool holds(const struct json_object *secret, const char *token)
+{
+        const char *encoded = kc_json_str(kc_json_get(secret, "data"), "token");
+        struct kc_buf b = KC_BUF_INIT;
+        bool same = encoded && kc_base64_decode(encoded, strlen(encoded), &b) == 0 &&
+                    kc_secret_equal(kc_buf_str(&b), b.len, token, strlen(token));
+        if (b.data)
+                OPENSSL_cleanse(b.data, b.len);
+        kc_buf_done(&b);
+        return same;
+}
+
+static int check_account(const struct json_object *account, const struct claims *c, struct kc_error *err)
+{
+        const char *uid = kc_meta_uid(account);
+        if (kc_meta_deleting(account))
+                return kc_error_set(err, EACCES, "ServiceAccount %s/%s has been deleted", c->ns, c->name);
+        if (!kc_streq(uid, c->uid))
+                return kc_error_set(
+                    err, EACCES, "ServiceAccount UID (%s) does not match claim (%s)", uid ? uid : "", c->uid);
+        return 0;
+}
+
+/* The secret is to say that it was used today. */
+static void note_use(const struct authn_sa *sa, const struct json_object *secret, const struct claims *c)
+{
+        char today[KC_TIME_LEN], tomorrow[KC_TIME_LEN];
+        const char *last = kc_meta_label(secret, LAST_USED);
+        kc_time now = kc_clock_now(sa->clock);
+        (void)kc_time_format(now, today);
+        (void)kc_time_format(now + DAY, tomorrow);
+        today[strlen("2006-01-02")] = tomorrow[strlen("2006-01-02")] = '\0';
+        if (sa->on_legacy_token && !kc_streq(last, today) && !kc_streq(last, tomorrow))
+                sa->on_legacy_token(c->ns, c->secret, kc_meta_uid(secret), today, sa->arg);
+}
+
+static void annotate(struct authn_found *f, const char *key, const char *value)
+{
+        kc_strv_push(&f->annotations, key);
+        kc_strv_push(&f->annotations, value);
+}
+
+/* Whether its use is wanted, and what is to be said of it. */
+static int judge(const struct authn_sa *sa, const struct json_object *secret, const struct json_object *account,
+    const struct claims *c, struct authn_found *ret, struct kc_error *err)
+{
+        note_use(sa, secret, c);
+        if (!kc_str_empty(kc_meta_label(secret, INVALID_SINCE))) {
+                KC_CLEANUP(kc_freep) char *which = kc_asprintf("%s/%s", c->secret, c->ns);
+                annotate(ret, "authentication.k8s.io/legacy-token-invalidated", which);
+                authn_count_sa_token(AUTHN_SA_INVALID_LEGACY_AUTO);
+                return kc_error_set(err, EACCES,
+                    "the token in secret %s/%s for service account %s/%s has been marked invalid. Use tokens from the "
+                    "TokenRequest API or manually created secret-based tokens, or remove the '%s' label from the "
+                    "secret to temporarily allow use of this token",
+                    c->ns, c->secret, c->ns, c->name, INVALID_SINCE);
+        }
+        if (kc_json_find(kc_json_get(account, "secrets"), "name", c->secret)) {
+                kc_strv_push(&ret->warnings,
+                    "Use tokens from the TokenRequest API or manually created secret-based tokens instead of "
+                    "auto-generated secret-based tokens.");
+                annotate(ret, "authentication.k8s.io/legacy-token-autogenerated-secret", c->secret);
+                authn_count_sa_token(AUTHN_SA_LEGACY_AUTO);
+        } else {
+                annotate(ret, "authentication.k8s.io/legacy-token-manual-secret", c->secret);
+                authn_count_sa_token(AUTHN_SA_LEGACY_MANUAL);
+        }
+        return 0;
+}
+
+static int look_up(
+    const struct authn_sa *sa, const char *token, const struct claims *c, struct authn_found *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *secret = NULL;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *account = NULL;
+        if (kc_resources_get(sa->resources, "", "secrets", c->ns, c->secret, &secret, NULL) < 0 ||
+            kc_meta_deleting(kc_object_json(secret)))
+                return kc_error_set(err, EACCES, "Token has been invalidated");
+        if (!holds(kc_object_json(secret), token))
+                return kc_error_set(err, EACCES, "Token does not match server's copy");
+        int r = kc_resources_get(sa->resources, "", "serviceaccounts", c->ns, c->name, &account, err);
+        if (r == 0)
+                r = check_account(kc_object_json(account), c, err);
+        if (r == 0)
+                r = judge(sa, kc_object_json(secret), kc_object_json(account), c, ret, err);
+        return r;
+}
+
+int authn_legacy_token(const struct authn_sa *sa, const struct authn_token *t, const struct json_object *claims,
+    struct authn_found *ret, struct kc_error *err)
+{
+        struct claims c;
+        const char *subject = kc_json_str(claims, "sub");
+        annotate(ret, "authentication.k8s.io/legacy-token", subject ? subject : "");
+        authn_count_sa_token(AUTHN_SA_LEGACY);
+        int r = read_claims(claims, &c, err);
+        if (r == 0 && sa->lookup)
+                r = look_up(sa, t->text, &c, ret, err);
+        if (r < 0)
+                return r;
+        ret->user = authn_sa_user(c.ns, c.name, c.uid);
+        return 1;
+}
