@@ -31,3 +31,4 @@ extern const struct kc_command kc_cmd_taint;
 extern const struct kc_command kc_cmd_uncordon;
 extern const struct kc_command kc_cmd_version;
 extern const struct kc_command kc_cmd_wait;
+extern const struct kc_command kc_cmd_run;
