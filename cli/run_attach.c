@@ -14,7 +14,7 @@
 struct waiting {
         const char *name, *container;
         struct json_object *pod; /* as it was when the waiting ended */
-        bool on_failure;
+        bool on_failure, quiet;
 };
 
 static bool has_ended(const struct json_object *pod)
@@ -46,19 +46,24 @@ static int is_ready(struct kc_cli *c, const struct json_object *pod, void *arg, 
         return has_ended(pod) || ready ? keep(w, pod) : 0;
 }
 
+static const struct json_object *container_state(const struct json_object *pod, const char *container)
+{
+        static const char *const lists[] = {
+            "status.initContainerStatuses", "status.containerStatuses", "status.ephemeralContainerStatuses"};
+        const struct json_object *status = NULL;
+        for (size_t i = 0; !status && i < KC_ARRAY_LEN(lists); i++)
+                status = kc_json_find(kc_json_at(pod, lists[i]), "name", container);
+        return kc_json_get(status, "state");
+}
+
 static int container_runs(struct kc_cli *c, const struct json_object *pod, void *arg, struct kc_error *err)
 {
         struct waiting *w = arg;
-        static const char *const lists[] = {
-            "status.ephemeralContainerStatuses", "status.containerStatuses", "status.initContainerStatuses"};
         if (!pod)
                 return gone(w, err);
-        const struct json_object *status = NULL;
-        for (size_t i = 0; !status && i < KC_ARRAY_LEN(lists); i++)
-                status = kc_json_find(kc_json_at(pod, lists[i]), "name", w->container);
-        const struct json_object *state = kc_json_get(status, "state"), *waits = kc_json_get(state, "waiting");
+        const struct json_object *state = container_state(pod, w->container), *waits = kc_json_get(state, "waiting");
         const char *message = kc_json_str(waits, "message");
-        if (!kc_str_empty(message))
+        if (!kc_str_empty(message) && !w->quiet)
                 (void)fprintf(c->err, "Warning: container %s: %s\n", w->container, message);
         return kc_json_get(state, "running") || kc_json_get(state, "terminated") ? keep(w, pod) : 0;
 }
@@ -82,7 +87,7 @@ static int wait_pod(
         if (e == 0)
                 e = kc_resource_map_find(map, "pods", &pods, err);
         if (e == 0)
-                e = kc_cli_wait(c, pods, ns, w->name, kc_clock_mono(NULL) + timeout, fn, w, err);
+                e = kc_cli_wait(c, pods, ns, w->name, timeout > 0 ? kc_clock_mono(NULL) + timeout : 0, fn, w, err);
         return e == -ETIME ? kc_error_set(err, ETIME, "timed out waiting for the condition") : e;
 }
 
@@ -113,7 +118,7 @@ static int print_log(struct kc_cli *c, const struct json_object *pod, const char
 int kc_attach_when_ready(struct kc_cli *c, const char *ns, const char *name, const char *container, bool container_only,
     int64_t timeout, struct kc_session_opts *o, struct kc_error *err)
 {
-        struct waiting w = {.name = name, .container = container};
+        struct waiting w = {.name = name, .container = container, .quiet = o->quiet};
         int e = wait_pod(c, ns, &w, timeout, container_only ? container_runs : is_ready, err);
         KC_CLEANUP(kc_json_freep) struct json_object *pod = w.pod;
         const char *chosen = container;
@@ -121,9 +126,7 @@ int kc_attach_when_ready(struct kc_cli *c, const char *ns, const char *name, con
                 e = kc_pod_default_container(c, pod, o->quiet, &chosen, err);
         if (e < 0)
                 return e;
-        const struct json_object *ephemeral =
-            kc_json_find(kc_json_at(pod, "status.ephemeralContainerStatuses"), "name", chosen);
-        if (has_ended(pod) || kc_json_get(kc_json_get(ephemeral, "state"), "terminated"))
+        if (has_ended(pod) || kc_json_get(container_state(pod, chosen), "terminated"))
                 return print_log(c, pod, chosen, err);
         e = kc_attach(c, pod, chosen, o, err);
         if (e >= 0)

@@ -3,7 +3,7 @@
 
 #include "cli/session.h"
 
-/* Waits until the pod runs and is ready (usec), attaches to the container (NULL: the default one), and prints its log
+/* Waits until the pod runs and is ready (usec; 0: for ever), attaches to the container (NULL: the default one), and prints its log
  * instead when it has ended already or cannot be attached to. container_only: waits for that container alone. Returns
  * as kc_session_run. */
 int kc_attach_when_ready(struct kc_cli *c, const char *ns, const char *name, const char *container, bool container_only,

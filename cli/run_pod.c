@@ -161,7 +161,9 @@ static int delete_one(
         if (e == 0)
                 e = kc_rest_delete(rest, g, kc_meta_namespace(obj), kc_meta_name(obj), &o, NULL, err);
         if (e == 0 && !opt.quiet)
-                (void)fprintf(c->out, "%s \"%s\" %sdeleted\n", kind, kc_meta_name(obj), opt.force ? "force " : "");
+                (void)fprintf(c->out, "%s \"%s\" %sdeleted from %s namespace
+", kind, kc_meta_name(obj),
+                    opt.force ? "force " : "", kc_meta_namespace(obj));
         return e;
 }
 
