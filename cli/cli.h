@@ -82,6 +82,8 @@ void kc_cli_use_local_map(struct kc_cli *c);
 /* --request-timeout in ms; 0: none. */
 int kc_cli_request_timeout_ms(const struct kc_cli *c, int *ret_ms, struct kc_error *err);
 
+/* Does the command line have that flag? */
+bool kc_cli_flag_given(const char *name);
 /* Finds the command, parses its flags, runs it, prints the error; the exit code. */
 int kc_cli_main(struct kc_cli *c, const struct kc_command *const *commands, size_t n, int argc, char **argv);
 /* "error: ..." or "Error from server (NotFound): ..." as kubectl's CheckErr, without a newline at the end. Heap. */

@@ -32,3 +32,4 @@ extern const struct kc_command kc_cmd_uncordon;
 extern const struct kc_command kc_cmd_version;
 extern const struct kc_command kc_cmd_wait;
 extern const struct kc_command kc_cmd_run;
+extern const struct kc_command kc_cmd_debug;

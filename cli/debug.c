@@ -13,8 +13,8 @@
 #include "cli/requests.h"
 #include "cli/run_attach.h"
 #include "cli/run_generate.h"
-#include "json/yaml.h"
 #include "net/dial.h"
+#include "json/yaml.h"
 
 enum { MAX_CUSTOM = 1 << 20, SUFFIX = 5 };
 
@@ -28,7 +28,8 @@ static const struct kc_flag flags[] = {
     {"image", 0, KC_FLAG_STRING, &opt.image, "the image to debug with", "Debug"},
     {"container", 'c', KC_FLAG_STRING, &opt.container, "the name of the container", "Debug"},
     {"target", 0, KC_FLAG_STRING, &opt.target, "share the processes of this container of the pod", "Debug"},
-    {"profile", 0, KC_FLAG_STRING, &opt.profile, "general (the default), baseline, restricted, netadmin or sysadmin", "Debug"},
+    {"profile", 0, KC_FLAG_STRING, &opt.profile, "general (the default), baseline, restricted, netadmin or sysadmin",
+        "Debug"},
     {"custom", 0, KC_FLAG_STRING, &opt.custom, "file with a partial container that changes the profile's", "Debug"},
     {"arguments-only", 0, KC_FLAG_BOOL, &spec.args_only, "what follows -- are arguments, not the command", "Debug"},
     {"env", 0, KC_FLAG_MAP, &opt.env, "NAME=value in the container's environment", "Debug"},
@@ -64,10 +65,10 @@ static int check_copy(struct kc_error *err)
                             err, EINVAL, "you must specify an existing container or a new image when specifying args.");
                 return 0;
         }
-        const char *alone = opt.replace       ? "replace"
-                            : spec.same_node  ? "same-node"
+        const char *alone = opt.replace      ? "replace"
+                            : spec.same_node ? "same-node"
                             : opt.set_images ? "set-image"
-                                              : NULL;
+                                             : NULL;
         if (alone)
                 return kc_error_set(err, EINVAL, "--%s may only be used with --copy-to.", alone);
         if (kc_str_empty(opt.image))
@@ -112,7 +113,8 @@ static int read_custom(struct json_object **ret, struct kc_error *err)
         if (e < 0)
                 return kc_error_wrap(err, "%s does not contain a valid container spec", opt.custom);
         if (!docs || !kc_json_is_obj(docs[0]))
-                return kc_error_set(err, EINVAL, "%s does not contain a valid container spec: it is no object", opt.custom);
+                return kc_error_set(
+                    err, EINVAL, "%s does not contain a valid container spec: it is no object", opt.custom);
         for (size_t i = 0; i < KC_ARRAY_LEN(fixed); i++)
                 if (kc_json_get(docs[0], fixed[i]))
                         return kc_error_set(err, EINVAL,
@@ -126,7 +128,7 @@ static int check(struct kc_cli *c, size_t n_targets, struct json_object **custom
         if (!opt.profile)
                 kc_str_set(&opt.profile, "general");
         bool attach_given = opt.attach;
-        opt.attach = opt.attach || spec.in;
+        opt.attach = opt.attach || (spec.in && !kc_cli_flag_given("attach"));
         int e = kc_debug_check_profile(opt.profile, err);
         if (e == 0)
                 e = read_custom(custom, err);
@@ -143,7 +145,8 @@ static int check(struct kc_cli *c, size_t n_targets, struct json_object **custom
         if (e < 0)
                 return e;
         if (!kc_str_empty(opt.target) && !kc_str_empty(opt.copy_to))
-                return kc_error_set(err, EINVAL, "--target is incompatible with --copy-to. Use --share-processes instead.");
+                return kc_error_set(
+                    err, EINVAL, "--target is incompatible with --copy-to. Use --share-processes instead.");
         if (!kc_str_empty(opt.target) && !opt.quiet)
                 (void)fprintf(c->out,
                     "Targeting container \"%s\". If you don't see processes from this container it may be because the "
@@ -180,11 +183,13 @@ static void warn_user(struct kc_cli *c, const struct json_object *pod, const str
         if (kc_debug_needs_root(pod, container))
                 (void)fprintf(c->err,
                     "Warning: Non-root user is configured for the entire target Pod, and some capabilities granted by "
-                    "debug profile may not work. Please consider using \"--custom\" with a custom profile that specifies "
+                    "debug profile may not work. Please consider using \"--custom\" with a custom profile that "
+                    "specifies "
                     "\"securityContext.runAsUser: 0\".\n");
 }
 
-static int debug_ephemeral(struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
+static int debug_ephemeral(
+    struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
 {
         struct json_object *container = NULL;
         *ret_name = container_name(c, f->obj);
@@ -192,8 +197,14 @@ static int debug_ephemeral(struct kc_cli *c, const struct kc_found *f, struct js
         if (e < 0)
                 return e;
         warn_user(c, f->obj, container);
+        struct json_object *order = json_object_new_array();
+        const struct json_object *now = kc_json_at(f->obj, "spec.ephemeralContainers");
+        for (size_t i = 0; i < kc_json_len(now); i++)
+                kc_json_push(order, kc_json_build("{'name':%s}", kc_json_str(kc_json_idx(now, i), "name")));
+        kc_json_push(order, kc_json_build("{'name':%s}", *ret_name));
         KC_CLEANUP(kc_json_freep)
-        struct json_object *patch = kc_json_build("{'spec':{'ephemeralContainers':[%o]}}", container);
+        struct json_object *patch = kc_json_build(
+            "{'spec':{'$setElementOrder/ephemeralContainers':%o,'ephemeralContainers':[%o]}}", order, container);
         e = kc_cli_patch(c, f, "ephemeralcontainers", KC_PATCH_STRATEGIC, patch, ret, err);
         if (e < 0 && kc_error_is(err, KC_REASON_NOT_FOUND) && (!err->details || kc_str_empty(err->details->name))) {
                 KC_CLEANUP(kc_freep) char *said = kc_strdup(kc_error_message(err));
@@ -210,12 +221,14 @@ static int copied_container(struct kc_cli *c, const struct json_object *pod, cha
                      (kc_json_find(kc_json_at(pod, "spec.containers"), "name", opt.container) ||
                          kc_json_find(kc_json_at(pod, "spec.initContainers"), "name", opt.container));
         if (!there && kc_str_empty(opt.image))
-                return opt.set_images ? 0 : kc_error_set(err, EINVAL, "you must specify image when creating new container");
+                return opt.set_images ? 0
+                                      : kc_error_set(err, EINVAL, "you must specify image when creating new container");
         *ret = container_name(c, pod);
         return 0;
 }
 
-static int debug_copy(struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
+static int debug_copy(
+    struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
 {
         struct kc_rest *rest;
         KC_CLEANUP(kc_json_freep) struct json_object *copy = NULL;
@@ -233,7 +246,8 @@ static int debug_copy(struct kc_cli *c, const struct kc_found *f, struct json_ob
         return e;
 }
 
-static int debug_node(struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
+static int debug_node(
+    struct kc_cli *c, const struct kc_found *f, struct json_object **ret, char **ret_name, struct kc_error *err)
 {
         struct kc_rest *rest = NULL;
         const char *ns = NULL;
@@ -294,7 +308,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         KC_CLEANUP(kc_json_freep) struct json_object *custom = NULL;
         size_t n = c->dash >= 0 ? (size_t)c->dash : kc_strv_len(args);
         spec.args = args + n;
-        spec.share_given = kc_cli_flag_given(c, "share-processes");
+        spec.share_given = kc_cli_flag_given("share-processes");
         int e = check(c, n, &custom, err);
         spec.container = opt.container;
         spec.image = opt.image;

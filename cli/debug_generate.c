@@ -85,8 +85,7 @@ static void strip_copy(const struct kc_debug_spec *s, const struct kc_debug_prof
         const struct {
                 const char *probe;
                 bool keep;
-        } probes[] = {{"livenessProbe", s->keep_liveness},
-            {"readinessProbe", s->keep_readiness},
+        } probes[] = {{"livenessProbe", s->keep_liveness}, {"readinessProbe", s->keep_readiness},
             {"startupProbe", s->keep_startup}};
         struct json_object *metadata = kc_json_get_mut(pod, "metadata"), *spec = kc_json_get_mut(pod, "spec");
         if (!s->keep_labels || !p->strip)
@@ -216,8 +215,8 @@ static const char *image_for(char *const *set_images, const char *container)
 static struct json_object *base_copy(const struct kc_debug_spec *s, const struct json_object *pod)
 {
         struct json_object *copy =
-            kc_json_build("{'apiVersion':'v1','kind':'Pod','metadata':{'name':%s,'namespace':%s},'spec':%o}", s->copy_to,
-                kc_meta_namespace(pod), kc_json_copy(kc_json_get(pod, "spec")));
+            kc_json_build("{'apiVersion':'v1','kind':'Pod','metadata':{'name':%s,'namespace':%s},'spec':%o}",
+                s->copy_to, kc_meta_namespace(pod), kc_json_copy(kc_json_get(pod, "spec")));
         struct json_object *metadata = kc_json_get_mut(copy, "metadata"), *spec = kc_json_get_mut(copy, "spec");
         static const char *const kept[] = {"labels", "annotations"};
         for (size_t i = 0; i < KC_ARRAY_LEN(kept); i++) {
@@ -258,12 +257,12 @@ int kc_debug_copy(const struct kc_debug_spec *s, const struct json_object *pod, 
                 return 0;
         }
         struct json_object *spec = kc_json_get_mut(copy, "spec");
-        const char *list = kc_json_find(kc_json_get(spec, "initContainers"), "name", name) ? "initContainers" : "containers";
+        const char *list =
+            kc_json_find(kc_json_get(spec, "initContainers"), "name", name) ? "initContainers" : "containers";
         struct json_object *containers = kc_json_ensure_arr(spec, list);
         int64_t at = index_of(containers, name);
         KC_CLEANUP(kc_json_freep)
-        struct json_object *c =
-            at >= 0 ? kc_json_copy(kc_json_idx(containers, (size_t)at)) : new_container(name);
+        struct json_object *c = at >= 0 ? kc_json_copy(kc_json_idx(containers, (size_t)at)) : new_container(name);
         fill(s, c);
         apply_to_container(p, COPY, c);
         int e = apply_custom(s->custom, &c, err);

@@ -16,8 +16,7 @@ struct kc_debug_spec {
 /* -EINVAL: there is no such profile. */
 int kc_debug_check_profile(const char *name, struct kc_error *err);
 /* The ephemeral container of that name for a pod. */
-int kc_debug_ephemeral(
-    const struct kc_debug_spec *s, const char *name, struct json_object **ret, struct kc_error *err);
+int kc_debug_ephemeral(const struct kc_debug_spec *s, const char *name, struct json_object **ret, struct kc_error *err);
 /* The pod of that name on the node. */
 int kc_debug_node_pod(const struct kc_debug_spec *s, const char *name, const char *container, const char *node,
     struct json_object **ret, struct kc_error *err);

@@ -174,9 +174,16 @@ static int no_subcommand(const struct kc_cli *c, const struct kc_command *cmd, c
         return 1;
 }
 
+/* Of the command that runs. */
+static struct kc_flag flags[MAX_FLAGS + N_GLOBAL];
+
+bool kc_cli_flag_given(const char *name)
+{
+        return kc_flags_given(flags, name);
+}
+
 static int run_command(struct kc_cli *c, const struct kc_command *cmd, const char *path, int argc, char *const *argv)
 {
-        static struct kc_flag flags[MAX_FLAGS + N_GLOBAL]; /* the table is asked for given flags later */
         size_t n = KC_MIN(cmd->n_flags, (size_t)MAX_FLAGS);
         if (n > 0)
                 memcpy(flags, cmd->flags, n * sizeof(*flags));

@@ -61,9 +61,8 @@ static bool one_of(const char *s, const char *const *words, size_t n)
 static int check_image(struct kc_error *err)
 {
         if (kc_str_empty(opt.image))
-                return kc_flags_given(flags, "image") || opt.image
-                           ? kc_error_set(err, EINVAL, "--image is required")
-                           : kc_error_set(err, EINVAL, "required flag(s) \"image\" not set");
+                return opt.image ? kc_error_set(err, EINVAL, "--image is required")
+                                 : kc_error_set(err, EINVAL, "required flag(s) \"image\" not set");
         return kc_run_image_ok(opt.image)
                    ? 0
                    : kc_error_set(err, EINVAL, "Invalid image name \"%s\": invalid reference format", opt.image);
@@ -92,7 +91,7 @@ static int check(struct kc_cli *c, char **args, struct kc_error *err)
                 kc_str_set(&opt.restart, "Always");
         if (!one_of(opt.restart, policies, KC_ARRAY_LEN(policies)))
                 return kc_cli_usage_error(c, "run", err, "invalid restart policy: %s", opt.restart);
-        opt.attach = opt.attach || opt.in;
+        opt.attach = opt.attach || (opt.in && !kc_cli_flag_given("attach"));
         if (opt.rm && !opt.attach)
                 return kc_cli_usage_error(c, "run", err, "--rm should only be used for attached containers");
         if (opt.attach && dry_run != KC_DRY_RUN_NONE)
@@ -161,8 +160,7 @@ static int delete_one(
         if (e == 0)
                 e = kc_rest_delete(rest, g, kc_meta_namespace(obj), kc_meta_name(obj), &o, NULL, err);
         if (e == 0 && !opt.quiet)
-                (void)fprintf(c->out, "%s \"%s\" %sdeleted from %s namespace
-", kind, kc_meta_name(obj),
+                (void)fprintf(c->out, "%s \"%s\" %sdeleted from %s namespace\n", kind, kc_meta_name(obj),
                     opt.force ? "force " : "", kc_meta_namespace(obj));
         return e;
 }
