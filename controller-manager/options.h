@@ -37,7 +37,8 @@ struct kc_cm_options {
         /* Numbers of workers */
         int concurrent_deployment_syncs, concurrent_replicaset_syncs, concurrent_rc_syncs, concurrent_daemonset_syncs,
             concurrent_endpoint_syncs, concurrent_service_endpoint_syncs, concurrent_namespace_syncs,
-            concurrent_serviceaccount_syncs, concurrent_gc_syncs;
+            concurrent_serviceaccount_syncs, concurrent_gc_syncs, concurrent_resource_quota_syncs;
+        int64_t resource_quota_sync_period;
         int max_endpoints_per_slice;
 };
 

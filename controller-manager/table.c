@@ -22,6 +22,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_disruption_controller,
     &kc_servicecidr_controller,
     &kc_podgc_controller,
+    &kc_resourcequota_controller,
     &kc_pvcprotection_controller,
     &kc_pvprotection_controller,
     &kc_vacprotection_controller,

@@ -10,4 +10,4 @@ extern const struct kc_controller_def kc_disruption_controller, kc_garbagecollec
     kc_serviceaccount_controller, kc_servicecidr_controller, kc_job_controller, kc_ttlafterfinished_controller,
     kc_statefulset_controller, kc_cronjob_controller, kc_csrsigning_controller, kc_csrapproving_controller,
     kc_csrcleaner_controller, kc_clusterroleaggregation_controller, kc_pvcprotection_controller,
-    kc_pvprotection_controller, kc_vacprotection_controller;
+    kc_pvprotection_controller, kc_vacprotection_controller, kc_resourcequota_controller;

@@ -15,6 +15,8 @@ struct kc_admission {
         const struct kc_admission_plugin **on;
         size_t n_on;
         char **names; /* strv */
+        kc_admission_writer_fn writer;
+        void *writer_ctx;
 };
 
 static bool known(const char *name)
@@ -107,6 +109,18 @@ const struct kc_resources *kc_admission_resources(const struct kc_admission *a)
 struct kc_authz *kc_admission_authz(const struct kc_admission *a)
 {
         return a->o.authz;
+}
+
+void kc_admission_set_writer(struct kc_admission *a, kc_admission_writer_fn fn, void *ctx)
+{
+        a->writer = fn;
+        a->writer_ctx = ctx;
+}
+
+int kc_admission_change(struct kc_admission *a, const char *group, const char *resource, const char *subresource,
+    const char *ns, const char *name, kc_admission_change_fn change, void *arg, struct kc_error *err)
+{
+        return a->writer(a->writer_ctx, group, resource, subresource, ns, name, change, arg, err);
 }
 
 /* --- shared by the plugins */

@@ -44,10 +44,17 @@ struct kc_admission_opts {
         struct kc_authz *authz;               /* for OwnerReferencesPermissionEnforcement */
         char *const *enable, *const *disable; /* --enable-admission-plugins, --disable-admission-plugins; strv */
 };
+/* Changes the tree; -EALREADY: nothing is to be done. May be called again, with a newer object. */
+typedef int (*kc_admission_change_fn)(struct json_object *tree, void *arg, struct kc_error *err);
+/* How plugins write: the object as it is when it is stored, past admission. Blocks. */
+typedef int (*kc_admission_writer_fn)(void *ctx, const char *group, const char *resource, const char *subresource,
+    const char *ns, const char *name, kc_admission_change_fn change, void *arg, struct kc_error *err);
 /* Unknown plugin names: -EINVAL with upstream's message. */
 int kc_admission_new(const struct kc_admission_opts *o, struct kc_admission **ret, struct kc_error *err);
 void kc_admission_free(struct kc_admission *a);
 KC_DEFINE_CLEANUP(struct kc_admission *, kc_admission_free)
+/* Of the registry, which is made after it. Before the first request. */
+void kc_admission_set_writer(struct kc_admission *a, kc_admission_writer_fn fn, void *ctx);
 /* Names of the plugins that are on, in order: mutating, validating. For the log. Borrowed (strv). */
 char *const *kc_admission_plugins(const struct kc_admission *a);
 /* Errors are API errors, mostly 403 Forbidden: pods "x" is forbidden: <why>. */
@@ -65,3 +72,5 @@ struct kc_admission_plugin {
 };
 const struct kc_resources *kc_admission_resources(const struct kc_admission *a);
 struct kc_authz *kc_admission_authz(const struct kc_admission *a);
+int kc_admission_change(struct kc_admission *a, const char *group, const char *resource, const char *subresource,
+    const char *ns, const char *name, kc_admission_change_fn change, void *arg, struct kc_error *err);

@@ -43,6 +43,7 @@ ADM_VALIDATE(adm_claim_resize);
 ADM_VALIDATE(adm_certificate_approval);
 ADM_VALIDATE(adm_certificate_signing);
 ADM_VALIDATE(adm_certificate_subject);
+ADM_VALIDATE(adm_resource_quota);
 
 /* The table, in the order of the chain; ended by a NULL name. */
 extern const struct kc_admission_plugin adm_plugins[];

@@ -39,7 +39,7 @@ const struct kc_admission_plugin adm_plugins[] = {
     {"MutatingAdmissionWebhook", 0, true, NULL, NULL},
     {"ValidatingAdmissionPolicy", 0, true, NULL, NULL},
     {"ValidatingAdmissionWebhook", 0, true, NULL, NULL},
-    {"ResourceQuota", 0, true, NULL, NULL},
+    {"ResourceQuota", WRITE, true, NULL, adm_resource_quota},
     {"AlwaysDeny", WRITE | KC_ADMIT_DELETE | KC_ADMIT_CONNECT, false, NULL, adm_always_deny},
     {NULL, 0, false, NULL, NULL},
 };

@@ -2,6 +2,7 @@
  * parsed tree made at first need. */
 #pragma once
 
+#include "api/quantity.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "json/json.h"
@@ -82,3 +83,6 @@ bool kc_pod_is_available(const struct json_object *pod, int64_t min_ready_second
  * Name: "cpu", "memory", "ephemeral-storage", "pods" or an extended resource. CPU in milli units, others in whole
  * units. */
 int64_t kc_pod_request(const struct json_object *pod, const char *resource);
+/* The same exactly, for "requests" or "limits" (PodRequests and PodLimits of component-helpers). False, and zero:
+ * nothing is said of it. */
+bool kc_pod_amount(const struct json_object *pod, const char *part, const char *resource, struct kc_quantity *ret);

@@ -52,42 +52,45 @@ static void raise_to(struct kc_quantity *q, const struct kc_quantity *floor)
 }
 
 /* A container whose resize is under way counts with the most of what is wanted, allocated and in effect; one whose
- * resize cannot be done, with what it has. */
-static struct kc_quantity container_request(
-    const struct json_object *pod, const struct json_object *container, const char *statuses, const char *resource)
+ * resize cannot be done, with what it has. part: "requests", "limits". True if any of them is there. */
+static bool container_amount(const struct json_object *pod, const struct json_object *container, const char *statuses,
+    const char *part, const char *resource, struct kc_quantity *ret)
 {
-        struct kc_quantity spec, allocated, actual;
-        read_quantity(kc_json_at(container, "resources.requests"), resource, &spec);
+        struct kc_quantity allocated, actual;
+        bool has = read_quantity(kc_json_get(kc_json_get(container, "resources"), part), resource, ret);
         const struct json_object *status = kc_json_get(pod, "status");
         const struct json_object *cs =
             kc_json_find(kc_json_get(status, statuses), "name", kc_json_str(container, "name"));
-        bool has_allocated = read_quantity(kc_json_get(cs, "allocatedResources"), resource, &allocated);
-        bool has_actual = read_quantity(kc_json_at(cs, "resources.requests"), resource, &actual);
+        const struct json_object *list = strcmp(part, "requests") == 0 ? kc_json_get(cs, "allocatedResources") : NULL;
+        bool has_allocated = read_quantity(list, resource, &allocated);
+        bool has_actual = read_quantity(kc_json_get(kc_json_get(cs, "resources"), part), resource, &actual);
         if (!has_allocated && !has_actual)
-                return spec;
+                return has;
         const struct json_object *resize = kc_condition_get(status, "PodResizePending");
         if (resize && kc_streq(kc_json_str(resize, "reason"), "Infeasible"))
-                spec = zero();
-        raise_to(&spec, &allocated);
-        raise_to(&spec, &actual);
-        return spec;
+                *ret = zero();
+        raise_to(ret, &allocated);
+        raise_to(ret, &actual);
+        return true;
 }
 
-/* Sidecars run beside everything that starts after them; other init containers run alone, one after the other. */
-struct kc_quantity kc_pod_containers_request(const struct json_object *pod, const char *resource)
+/* Sidecars run beside everything that starts after them; other init containers run alone, one after the other. False:
+ * no container says anything of it. */
+static bool containers_amount(
+    const struct json_object *pod, const char *part, const char *resource, struct kc_quantity *ret)
 {
         const struct json_object *spec = kc_json_get(pod, "spec");
         const struct json_object *containers = kc_json_get(spec, "containers");
         const struct json_object *inits = kc_json_get(spec, "initContainers");
-        struct kc_quantity total = zero(), sidecars = zero(), peak = zero();
+        struct kc_quantity total = zero(), sidecars = zero(), peak = zero(), q;
+        bool has = false;
         for (size_t i = 0; i < kc_json_len(containers); i++) {
-                struct kc_quantity q =
-                    container_request(pod, kc_json_idx(containers, i), "containerStatuses", resource);
+                has |= container_amount(pod, kc_json_idx(containers, i), "containerStatuses", part, resource, &q);
                 kc_quantity_add(&total, &q);
         }
         for (size_t i = 0; i < kc_json_len(inits); i++) {
                 const struct json_object *init = kc_json_idx(inits, i);
-                struct kc_quantity q = container_request(pod, init, "initContainerStatuses", resource);
+                has |= container_amount(pod, init, "initContainerStatuses", part, resource, &q);
                 if (kc_streq(kc_json_str(init, "restartPolicy"), "Always")) {
                         kc_quantity_add(&sidecars, &q);
                         raise_to(&peak, &sidecars);
@@ -98,20 +101,40 @@ struct kc_quantity kc_pod_containers_request(const struct json_object *pod, cons
         }
         kc_quantity_add(&total, &sidecars);
         raise_to(&total, &peak);
+        *ret = total;
+        return has;
+}
+
+struct kc_quantity kc_pod_containers_request(const struct json_object *pod, const char *resource)
+{
+        struct kc_quantity total;
+        (void)containers_amount(pod, "requests", resource, &total); /* zero where nothing is said */
         return total;
+}
+
+bool kc_pod_amount(const struct json_object *pod, const char *part, const char *resource, struct kc_quantity *ret)
+{
+        struct kc_quantity overhead;
+        /* What is said of the pod as a whole replaces what is said of its containers. */
+        bool pod_level = strcmp(resource, "cpu") == 0 || strcmp(resource, "memory") == 0 ||
+                         kc_str_has_prefix(resource, "hugepages-");
+        bool has = pod_level && read_quantity(kc_json_get(kc_json_at(pod, "spec.resources"), part), resource, ret);
+        if (!has)
+                has = containers_amount(pod, part, resource, ret);
+        bool costs = read_quantity(kc_json_at(pod, "spec.overhead"), resource, &overhead);
+        /* Overhead is a request of its own, but no limit where there is none. */
+        if (costs && (strcmp(part, "requests") == 0 || ret->nano != 0)) {
+                kc_quantity_add(ret, &overhead);
+                has = true;
+        }
+        return has;
 }
 
 int64_t kc_pod_request(const struct json_object *pod, const char *resource)
 {
         if (strcmp(resource, "pods") == 0)
                 return 1;
-        struct kc_quantity total, overhead;
-        /* Requests of the pod as a whole replace those of its containers. */
-        bool pod_level = strcmp(resource, "cpu") == 0 || strcmp(resource, "memory") == 0 ||
-                         kc_str_has_prefix(resource, "hugepages-");
-        if (!pod_level || !read_quantity(kc_json_at(pod, "spec.resources.requests"), resource, &total))
-                total = kc_pod_containers_request(pod, resource);
-        read_quantity(kc_json_at(pod, "spec.overhead"), resource, &overhead);
-        kc_quantity_add(&total, &overhead);
+        struct kc_quantity total;
+        (void)kc_pod_amount(pod, "requests", resource, &total); /* zero where nothing is said */
         return strcmp(resource, "cpu") == 0 ? kc_quantity_milli(&total) : kc_quantity_value(&total);
 }

@@ -312,7 +312,7 @@ static void plugins_are_chosen_by_flags(void **state)
             "DefaultTolerationSeconds,StorageObjectInUseProtection,"
             "PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
             "CertificateSigning,CertificateSubjectRestriction,DefaultIngressClass,"
-            "PodTopologyLabels");
+            "PodTopologyLabels,ResourceQuota");
         kc_admission_free(a);
         const struct kc_admission_opts bad = {.resources = f->resources, .authz = f->authz, .enable = unknown};
         assert_int_equal(kc_admission_new(&bad, &a, &f->err), -EINVAL);
