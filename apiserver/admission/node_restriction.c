@@ -94,6 +94,9 @@ static int create_pod(const struct request *q, struct kc_error *err)
                 if (adm_pod_refers_to(q->a->obj, kinds[i]))
                         return adm_forbidden(
                             err, q->a, "node \"%s\" can not create pods that reference %s", q->node, kinds[i]);
+        if (kc_json_len(kc_json_at(q->a->obj, "spec.resourceClaims")) > 0)
+                return adm_forbidden(
+                    err, q->a, "node \"%s\" can not create pods that reference resourceclaims", q->node);
         return 0;
 }
 
@@ -104,6 +107,9 @@ static int pod_status(const struct request *q, struct kc_error *err)
                     "node \"%s\" can only update pod status for pods with spec.nodeName set to itself", q->node);
         if (!kc_json_equal(kc_meta_labels(q->a->old), kc_meta_labels(q->a->obj)))
                 return adm_forbidden(err, q->a, "node \"%s\" cannot update labels through pod status", q->node);
+        if (!kc_json_equal(kc_json_at(q->a->old, "status.resourceClaimStatuses"),
+                kc_json_at(q->a->obj, "status.resourceClaimStatuses")))
+                return adm_forbidden(err, q->a, "node \"%s\" cannot update resource claim statuses", q->node);
         return 0;
 }
 
@@ -208,13 +214,144 @@ static int nodes(const struct request *q, struct kc_error *err)
                 return 0;
         if (!kc_json_equal(kc_json_at(a->obj, "spec.taints"), kc_json_at(a->old, "spec.taints")))
                 return adm_forbidden(err, a, "node \"%s\" is not allowed to modify taints", q->node);
+        /* A node that owns itself, or has an owner that does not exist, is collected: it would delete itself. */
+        if (!kc_json_equal(
+                kc_json_at(a->obj, "metadata.ownerReferences"), kc_json_at(a->old, "metadata.ownerReferences")))
+                return adm_forbidden(err, a, "node \"%s\" is not allowed to modify ownerReferences", q->node);
         KC_CLEANUP(kc_freep) char *bad = forbidden_changes(kc_meta_labels(a->obj), kc_meta_labels(a->old));
         if (bad)
                 return adm_forbidden(err, a, "is not allowed to modify labels: %s", bad);
         return 0;
 }
 
+/* --- claims, CSINodes, ResourceSlices */
+
+/* Without what a kubelet that has resized a volume tells of it, and what every write changes. */
+static struct json_object *claim_core(const struct json_object *claim)
+{
+        static const char *const told[] = {"capacity", "conditions", "allocatedResources", "allocatedResourceStatuses"};
+        struct json_object *o = kc_json_copy(claim);
+        struct json_object *meta = kc_json_get_mut(o, "metadata"), *status = kc_json_get_mut(o, "status");
+        kc_json_del(meta, "resourceVersion");
+        kc_json_del(meta, "managedFields");
+        for (size_t i = 0; status && i < KC_ARRAY_LEN(told); i++)
+                kc_json_del(status, told[i]);
+        return o;
+}
+
+static int claims(const struct request *q, struct kc_error *err)
+{
+        const struct kc_admission_attrs *a = q->a;
+        if (strcmp(a->subresource, "status") != 0)
+                return adm_forbidden(err, a, "may only update PVC status");
+        if (a->op != KC_ADMIT_UPDATE)
+                return adm_forbidden(err, a, "unexpected operation \"%s\"", op_name(a->op));
+        KC_CLEANUP(kc_json_freep) struct json_object *now = claim_core(a->obj);
+        KC_CLEANUP(kc_json_freep) struct json_object *before = claim_core(a->old);
+        if (!kc_json_equal(now, before))
+                return adm_forbidden(err, a,
+                    "node \"%s\" is not allowed to update fields other than status.capacity and status.conditions",
+                    q->node);
+        return 0;
+}
+
+static int csi_nodes(const struct request *q, struct kc_error *err)
+{
+        if (strcmp(adm_name(q->a), q->node) != 0)
+                return adm_forbidden(err, q->a, "can only access CSINode with the same name as the requesting node");
+        return 0;
+}
+
+/* Others than new ones are the node's by the Node authorizer, and keep their node. */
+static int resource_slices(const struct request *q, struct kc_error *err)
+{
+        if (q->a->op == KC_ADMIT_CREATE && !kc_streq(kc_json_str_at(q->a->obj, "spec.nodeName"), q->node))
+                return adm_forbidden(
+                    err, q->a, "can only create ResourceSlice with the same NodeName as the requesting node");
+        return 0;
+}
+
 /* --- service accounts and leases */
+
+static bool has_audience(const struct json_object *list, const char *key, const char *audience)
+{
+        for (size_t i = 0; i < kc_json_len(list); i++) {
+                const struct json_object *token = key ? kc_json_get(kc_json_idx(list, i), key) : kc_json_idx(list, i);
+                const char *has = kc_json_str(token, "audience");
+                if (token && strcmp(has ? has : "", audience) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Does the CSI driver ask for tokens of the audience? */
+static bool driver_asks(const struct request *q, const char *driver, const char *audience)
+{
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = NULL;
+        return !kc_str_empty(driver) &&
+               kc_resources_get(kc_admission_resources(q->adm), "storage.k8s.io", "csidrivers", "", driver, &o, NULL) ==
+                   0 &&
+               has_audience(kc_json_at(kc_object_json(o), "spec.tokenRequests"), NULL, audience);
+}
+
+static bool claim_asks(const struct request *q, const char *claim, const char *audience)
+{
+        const struct kc_resources *all = kc_admission_resources(q->adm);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *pvc = NULL;
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *pv = NULL;
+        if (kc_resources_get(all, "", "persistentvolumeclaims", q->a->ns, claim, &pvc, NULL) < 0)
+                return false;
+        const char *volume = kc_json_str_at(kc_object_json(pvc), "spec.volumeName");
+        return !kc_str_empty(volume) && kc_resources_get(all, "", "persistentvolumes", "", volume, &pv, NULL) == 0 &&
+               driver_asks(q, kc_json_str_at(kc_object_json(pv), "spec.csi.driver"), audience);
+}
+
+/* Does a volume of the pod need tokens of the audience ("": the API's)? */
+static bool pod_refers_to_audience(const struct request *q, const struct json_object *pod, const char *audience)
+{
+        const struct json_object *volumes = kc_json_at(pod, "spec.volumes");
+        for (size_t i = 0; i < kc_json_len(volumes); i++) {
+                const struct json_object *v = kc_json_idx(volumes, i);
+                const char *claim = kc_json_str_at(v, "persistentVolumeClaim.claimName");
+                KC_CLEANUP(kc_freep)
+                char *made = kc_json_get(v, "ephemeral")
+                                 ? kc_asprintf("%s-%s", kc_meta_name(pod), kc_json_str(v, "name"))
+                                 : NULL;
+                if (has_audience(kc_json_at(v, "projected.sources"), "serviceAccountToken", audience) ||
+                    driver_asks(q, kc_json_str_at(v, "csi.driver"), audience) ||
+                    (claim && claim_asks(q, claim, audience)) || (made && claim_asks(q, made, audience)))
+                        return true;
+        }
+        return false;
+}
+
+/* A kubelet has no tokens for others than its pods speak to, unless it has been given the right. */
+static int check_audience(const struct request *q, const struct json_object *pod, struct kc_error *err)
+{
+        const struct kc_admission_attrs *a = q->a;
+        const struct json_object *wanted = kc_json_at(a->obj, "spec.audiences");
+        const char *audience = kc_json_as_str(kc_json_idx(wanted, 0));
+        if (kc_json_len(wanted) > 1)
+                return adm_forbidden(err, a, "node may only request 0 or 1 audiences");
+        audience = audience ? audience : "";
+        if (pod_refers_to_audience(q, pod, audience))
+                return 0;
+        const struct kc_authz_attrs attrs = {.user = a->user,
+            .verb = "request-serviceaccounts-token-audience",
+            .resource_request = true,
+            .ns = a->ns,
+            .group = "",
+            .version = "v1",
+            .resource = audience,
+            .subresource = "",
+            .name = adm_name(a),
+            .path = ""};
+        if (kc_authz_authorize(kc_admission_authz(q->adm), &attrs, NULL) == KC_ALLOW)
+                return 0;
+        return adm_forbidden(err, a,
+            "audience \"%s\" not found in pod spec volume, %s is not authorized to request tokens for this audience",
+            audience, a->user->name);
+}
 
 static int service_accounts(const struct request *q, struct kc_error *err)
 {
@@ -240,7 +377,7 @@ static int service_accounts(const struct request *q, struct kc_error *err)
                     uid);
         if (!runs_here(q, kc_object_json(pod)))
                 return adm_forbidden(err, a, "node requested token bound to a pod scheduled on a different node");
-        return 0;
+        return check_audience(q, kc_object_json(pod), err);
 }
 
 static int leases(const struct request *q, struct kc_error *err)
@@ -260,6 +397,9 @@ static const struct {
     {"", "nodes", nodes},
     {"", "serviceaccounts", service_accounts},
     {"coordination.k8s.io", "leases", leases},
+    {"", "persistentvolumeclaims", claims},
+    {"storage.k8s.io", "csinodes", csi_nodes},
+    {"resource.k8s.io", "resourceslices", resource_slices},
 };
 
 ADM_VALIDATE(adm_node_restriction)

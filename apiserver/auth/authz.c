@@ -12,11 +12,13 @@
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 
-enum { MAX_FEEDS = 5 };
+enum { MAX_FEEDS = 8 };
 
 struct feed {
         struct kc_authz *authz;
-        const char *resource; /* NULL: unused */
+        const char *resource;
+        /* Into its index; obj NULL: it is gone. Under the write lock. */
+        void (*set)(struct kc_authz *a, const char *resource, const char *key, const struct json_object *obj);
         struct authz_feed *feed;
         bool synced; /* atomic */
 };
@@ -55,10 +57,7 @@ static void set_object(void *arg, const char *key, struct kc_cache_entry *e)
         if (!obj)
                 return;
         pthread_rwlock_wrlock(&f->authz->lock);
-        if (pods)
-                authz_node_set_pod(f->authz->node, key, kc_object_json(obj));
-        else
-                authz_rbac_set(f->authz->rbac, f->resource, key, kc_object_json(obj));
+        f->set(f->authz, f->resource, key, kc_object_json(obj));
         pthread_rwlock_unlock(&f->authz->lock);
 }
 
@@ -66,10 +65,7 @@ static void del_object(void *arg, const char *key)
 {
         struct feed *f = arg;
         pthread_rwlock_wrlock(&f->authz->lock);
-        if (strcmp(f->resource, "pods") == 0)
-                authz_node_set_pod(f->authz->node, key, NULL);
-        else
-                authz_rbac_set(f->authz->rbac, f->resource, key, NULL);
+        f->set(f->authz, f->resource, key, NULL);
         pthread_rwlock_unlock(&f->authz->lock);
 }
 
@@ -78,31 +74,53 @@ static void synced(void *arg)
         __atomic_store_n(&((struct feed *)arg)->synced, true, __ATOMIC_RELEASE);
 }
 
-static void add_feed(struct kc_authz *a, const struct kc_authz_opts *o, const char *group, const char *resource)
+static void set_rbac(struct kc_authz *a, const char *resource, const char *key, const struct json_object *obj)
+{
+        authz_rbac_set(a->rbac, resource, key, obj);
+}
+
+static void set_node(struct kc_authz *a, const char *resource, const char *key, const struct json_object *obj)
+{
+        authz_node_set(a->node, resource, key, obj);
+}
+
+static const struct {
+        enum authz_mode mode;
+        const char *group, *resource;
+        void (*set)(struct kc_authz *a, const char *resource, const char *key, const struct json_object *obj);
+} feeds[] = {
+    {AUTHZ_NODE, "", "pods", set_node},
+    {AUTHZ_NODE, "", "persistentvolumes", set_node},
+    {AUTHZ_NODE, "storage.k8s.io", "volumeattachments", set_node},
+    {AUTHZ_NODE, "resource.k8s.io", "resourceslices", set_node},
+    {AUTHZ_RBAC, RBAC_GROUP, "clusterroles", set_rbac},
+    {AUTHZ_RBAC, RBAC_GROUP, "clusterrolebindings", set_rbac},
+    {AUTHZ_RBAC, RBAC_GROUP, "roles", set_rbac},
+    {AUTHZ_RBAC, RBAC_GROUP, "rolebindings", set_rbac},
+};
+
+static void add_feed(struct kc_authz *a, const struct kc_authz_opts *o, size_t i)
 {
         static const struct authz_feed_cbs cbs = {.set = set_object, .del = del_object, .synced = synced};
-        const struct kc_stored *s = kc_resources_find(o->resources, group, resource);
+        const struct kc_stored *s = kc_resources_find(o->resources, feeds[i].group, feeds[i].resource);
         if (!s)
                 return;
         struct feed *f = &a->feeds[a->n_feeds++];
         f->authz = a;
-        f->resource = resource;
+        f->resource = feeds[i].resource;
+        f->set = feeds[i].set;
         f->feed = authz_feed_new(o->loop, s->cache, &cbs, f);
 }
 
 static void add_indexes(struct kc_authz *a, const struct kc_authz_opts *o)
 {
-        if (a->modes & 1U << AUTHZ_NODE) {
+        if (a->modes & 1U << AUTHZ_NODE)
                 a->node = authz_node_new();
-                add_feed(a, o, "", "pods");
-        }
-        if (a->modes & 1U << AUTHZ_RBAC) {
+        if (a->modes & 1U << AUTHZ_RBAC)
                 a->rbac = authz_rbac_new();
-                add_feed(a, o, RBAC_GROUP, "clusterroles");
-                add_feed(a, o, RBAC_GROUP, "clusterrolebindings");
-                add_feed(a, o, RBAC_GROUP, "roles");
-                add_feed(a, o, RBAC_GROUP, "rolebindings");
-        }
+        for (size_t i = 0; i < KC_ARRAY_LEN(feeds); i++)
+                if (a->modes & 1U << feeds[i].mode)
+                        add_feed(a, o, i);
 }
 
 static int read_specs(const struct kc_authz_opts *o, struct authz_specs *ret, struct kc_error *err)

@@ -56,13 +56,13 @@ bool authz_abac_allows(const struct authz_abac *b, const struct kc_authz_attrs *
 void authz_abac_visit(const struct authz_abac *b, const struct kc_user *u, const char *ns,
     void (*fn)(const struct rbac_rule *rule, void *arg), void *arg);
 
-/* --- Node authorizer (node_authz.c): what the pods of a node refer to. The caller holds the lock. */
+/* --- Node authorizer (node_authz.c): what is a node's (node_graph.h). The caller holds the lock. */
 
 struct authz_node;
 struct authz_node *authz_node_new(void);
 void authz_node_free(struct authz_node *n);
-/* pod NULL: it is gone. */
-void authz_node_set_pod(struct authz_node *n, const char *key, const struct json_object *pod);
+/* resource: "pods", "persistentvolumes", "volumeattachments", "resourceslices"; obj NULL: it is gone. */
+void authz_node_set(struct authz_node *n, const char *resource, const char *key, const struct json_object *obj);
 /* True if the pod is known to be on that node already: nothing that matters can have changed. */
 bool authz_node_knows_pod(const struct authz_node *n, const char *key, const char *node_name);
 enum kc_decision authz_node_authorize(struct authz_node *n, const struct kc_authz_attrs *a, char **ret_reason);

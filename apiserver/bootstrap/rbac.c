@@ -138,6 +138,24 @@ static bool add_missing_subjects(struct json_object *obj, const struct json_obje
         return changed;
 }
 
+static bool add_missing_selectors(struct json_object *obj, const struct json_object *wanted)
+{
+        const struct json_object *selectors = kc_json_at(wanted, "aggregationRule.clusterRoleSelectors");
+        bool changed = false;
+        for (size_t i = 0; i < kc_json_len(selectors); i++) {
+                const struct json_object *have = kc_json_at(obj, "aggregationRule.clusterRoleSelectors");
+                bool found = false;
+                for (size_t j = 0; j < kc_json_len(have) && !found; j++)
+                        found = kc_json_equal(kc_json_idx(have, j), kc_json_idx(selectors, i));
+                if (found)
+                        continue;
+                kc_json_push(kc_json_ensure_arr(kc_json_ensure_obj(obj, "aggregationRule"), "clusterRoleSelectors"),
+                    kc_json_copy(kc_json_idx(selectors, i)));
+                changed = true;
+        }
+        return changed;
+}
+
 static bool reconcile(struct json_object *obj, void *arg)
 {
         const struct json_object *wanted = arg;
@@ -147,10 +165,7 @@ static bool reconcile(struct json_object *obj, void *arg)
         changed = add_missing_meta(obj, wanted, "annotations") || changed;
         if (kc_json_get(wanted, "roleRef"))
                 return add_missing_subjects(obj, wanted) || changed;
-        if (kc_json_get(wanted, "aggregationRule") && !kc_json_get(obj, "aggregationRule")) {
-                kc_strategy_keep(obj, wanted, "aggregationRule");
-                changed = true;
-        }
+        changed = add_missing_selectors(obj, wanted) || changed;
         return add_missing_rules(obj, wanted) || changed;
 }
 
