@@ -237,7 +237,7 @@ int kc_manifests_load(
         const char *ns;
         int e = kc_cli_map(c, &map, err);
         if (e == 0)
-                e = kc_cli_namespace(c, &ns, err);
+                e = kc_cli_files_namespace(c, &ns, err);
         for (char **f = files; e == 0 && f && *f; f++) {
                 KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
                 bool from_stdin = kc_streq(*f, "-");

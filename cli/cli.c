@@ -148,6 +148,12 @@ int kc_cli_namespace(struct kc_cli *c, const char **ret, struct kc_error *err)
         return e;
 }
 
+int kc_cli_files_namespace(struct kc_cli *c, const char **ret, struct kc_error *err)
+{
+        *ret = kc_cli_namespace_given(c) ? c->ns : NULL;
+        return c->local ? 0 : kc_cli_namespace(c, ret, err);
+}
+
 bool kc_cli_namespace_given(const struct kc_cli *c)
 {
         return !kc_str_empty(c->ns);

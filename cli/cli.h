@@ -24,6 +24,7 @@ struct kc_cli {
         struct json_object *config_tree;
         struct kc_client_config config;
         bool configured;
+        bool local;      /* no server is asked what it serves */
         bool bad_config; /* the kubeconfig cannot be used: errors say so */
         struct kc_loop *loop;
         struct kc_rest *rest;
@@ -71,6 +72,8 @@ void kc_cli_done(struct kc_cli *c);
 int kc_cli_config(struct kc_cli *c, const struct json_object **ret, struct kc_error *err);
 /* The namespace commands work in: -n, the context's, "default". Borrowed. */
 int kc_cli_namespace(struct kc_cli *c, const char **ret, struct kc_error *err);
+/* The namespace of objects in files that say none: the same, but NULL when no server is asked. */
+int kc_cli_files_namespace(struct kc_cli *c, const char **ret, struct kc_error *err);
 /* True when -n was given. */
 bool kc_cli_namespace_given(const struct kc_cli *c);
 /* The client; its loop runs on a thread of its own. */

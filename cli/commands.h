@@ -33,3 +33,7 @@ extern const struct kc_command kc_cmd_version;
 extern const struct kc_command kc_cmd_wait;
 extern const struct kc_command kc_cmd_run;
 extern const struct kc_command kc_cmd_debug;
+extern const struct kc_command kc_cmd_set;
+extern const struct kc_command kc_cmd_expose;
+extern const struct kc_command kc_cmd_autoscale;
+extern const struct kc_command kc_cmd_certificate;

@@ -81,14 +81,14 @@ char *kc_cli_error_text(const struct kc_cli *c, const struct kc_error *err)
         }
         if (server && c->rest && is_network(err))
                 return kc_asprintf("Unable to connect to the server: %s", message);
-        return kc_asprintf("error: %s", message);
+        return kc_asprintf("%s%s", kc_str_has_prefix(message, "error: ") ? "" : "error: ", message);
 }
 
 void kc_cli_print_error(struct kc_cli *c, const struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *text = kc_cli_error_text(c, err);
         (void)fflush(c->out);
-        (void)fprintf(c->err, "%s\n", text);
+        (void)fprintf(c->err, "%s%s", text, kc_str_has_suffix(text, "\n") ? "" : "\n");
 }
 
 /* As one of several: an API error without the long form, others without "error: ". */

@@ -34,6 +34,7 @@ void kc_cli_use_local_map(struct kc_cli *c)
 {
         size_t n;
         const struct kc_group_version *const *all = kc_schema_group_versions(&n);
+        c->local = true;
         if (c->map)
                 return;
         c->map = KC_NEW(struct kc_resource_map);

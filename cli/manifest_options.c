@@ -31,7 +31,7 @@ static int load_kustomization(struct kc_cli *c, const char *dir, struct kc_manif
         if (e == 0)
                 e = kc_cli_map(c, &map, err);
         if (e == 0)
-                e = kc_cli_namespace(c, &ns, err);
+                e = kc_cli_files_namespace(c, &ns, err);
         if (e == 0 && text.len > 0)
                 e = kc_manifests_parse(map, ns, kc_cli_namespace_given(c), dir, kc_buf_str(&text), text.len, ret, err);
         return e;

@@ -4,7 +4,8 @@
 #include "cli/builder.h"
 
 struct kc_manifest_options {
-        char **files, *kustomize, *selector;
+        char *const *files;
+        const char *kustomize, *selector;
         bool recursive;
 };
 

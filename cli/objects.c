@@ -5,6 +5,7 @@
 
 #include "api/object.h"
 #include "base/str.h"
+#include "cli/manifest_options.h"
 #include "cli/requests.h"
 
 void kc_founds_push(struct kc_founds *l, const struct kc_api_resource *res, struct json_object *take_obj)
@@ -56,6 +57,21 @@ static void add_one(
                 kc_founds_push(l, res, obj);
 }
 
+/* What the files say, not what the server has. */
+static int find_local(
+    struct kc_cli *c, const struct kc_manifest_options *from, struct kc_founds *ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_manifests_done) struct kc_manifests files = {0};
+        if (!kc_manifest_options_given(from))
+                return kc_error_set(err, EINVAL, "%s", KC_CLI_NO_RESOURCES);
+        kc_cli_use_local_map(c);
+        int e = kc_manifest_options_load(c, from, &files, err);
+        kc_manifests_errors(&files, &ret->errors);
+        for (size_t i = 0; e == 0 && i < files.n; i++)
+                kc_founds_push(ret, files.v[i].res, KC_TAKE(files.v[i].obj));
+        return e;
+}
+
 static void add_listed(struct kc_cli *c, const struct kc_api_resource *res, const char *ns,
     const struct kc_object_query *q, struct kc_founds *l)
 {
@@ -77,17 +93,20 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
         const char *ns;
         KC_CLEANUP(kc_targets_done) struct kc_targets targets = {0};
         KC_CLEANUP(kc_manifests_done) struct kc_manifests files = {0};
+        struct kc_manifest_options from = {.files = q->files, .kustomize = q->kustomize, .recursive = q->recursive};
+        if (q->local)
+                return find_local(c, &from, ret, err);
         bool choose = q->all || !kc_str_empty(q->selector) || !kc_str_empty(q->field_selector);
         int e = kc_cli_namespace(c, &ns, err);
         if (e == 0)
                 e = kc_cli_map(c, &map, err);
-        if (e == 0 && q->files)
-                e = kc_manifests_load(c, q->files, q->recursive, &files, err);
+        if (e == 0 && kc_manifest_options_given(&from))
+                e = kc_manifest_options_load(c, &from, &files, err);
         else if (e == 0)
                 e = kc_targets_parse(map, q->args, &targets, err);
         if (e < 0)
                 return e;
-        if (!q->args[0] && !q->files)
+        if (!q->args[0] && !kc_manifest_options_given(&from))
                 return kc_error_set(err, EINVAL, "%s", KC_CLI_NO_RESOURCES);
         if (targets.named && !kc_str_empty(q->selector))
                 return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");

@@ -16,8 +16,9 @@ struct kc_founds {
 };
 struct kc_object_query {
         char *const *args, *const *files;
-        const char *selector, *field_selector;
+        const char *kustomize, *selector, *field_selector;
         bool all, all_namespaces, recursive;
+        bool local; /* files as they are; no server is asked */
 };
 /* Reads them. One that cannot be read is an error in ret->errors: the others are still there. */
 int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struct kc_founds *ret, struct kc_error *err);

@@ -130,6 +130,19 @@ static int bad_bytes(const char *path, const char *line, size_t len, size_t numb
             err, EINVAL, "env file %s contains invalid utf8 bytes at line %zu: [%s]", path, number, kc_buf_str(&b));
 }
 
+int kc_generate_check_env_name(const char *name, struct kc_error *err)
+{
+        static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+        if (name[0] && !(name[0] >= '0' && name[0] <= '9') && strspn(name, chars) == strlen(name) &&
+            strcmp(name, ".") != 0 && strncmp(name, "..", 2) != 0)
+                return 0;
+        return kc_error_set(err, EINVAL,
+            "\"%s\" is not a valid key name: a valid environment variable name must consist of alphabetic characters, "
+            "digits, '_', '-', or '.', and must not start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or "
+            "'MyEnvName1', regex used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')",
+            name);
+}
+
 static int parse_env_line(const char *line, char ***pairs, struct kc_error *err)
 {
         static const char space[] = " \t\v\f\r";
@@ -138,12 +151,9 @@ static int parse_env_line(const char *line, char ***pairs, struct kc_error *err)
                 return 0;
         KC_CLEANUP(kc_freep) char *key = kc_strndup(line, strcspn(line, "="));
         const char *eq = strchr(line, '=');
-        struct kc_why why = {0};
-        kc_name_env_var(key, &why);
-        if (why.n > 0) {
-                KC_CLEANUP(kc_freep) char *text = kc_why_join(&why, ",");
-                return kc_error_set(err, EINVAL, "\"%s\" is not a valid key name: %s", key, text);
-        }
+        int e = kc_generate_check_env_name(key, err);
+        if (e < 0)
+                return e;
         const char *value = eq ? eq + 1 : getenv(key);
         kc_strv_pushf(pairs, "%s=%s", key, value ? value : "");
         return 0;

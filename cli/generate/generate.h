@@ -27,6 +27,8 @@ int kc_generate_docker_secret(const struct kc_generate_data *d, const struct kc_
     struct json_object **ret, struct kc_error *err);
 int kc_generate_tls_secret(const struct kc_generate_data *d, const char *cert_path, const char *key_path,
     struct json_object **ret, struct kc_error *err);
+/* Is it the name of a variable, as kubectl takes them? The server takes more. */
+int kc_generate_check_env_name(const char *name, struct kc_error *err);
 /* "KEY=value" lines of an env file, in order; a line without "=" takes the value from the environment. *ret: a strv of
  * "KEY=value". */
 int kc_generate_read_env_file(const char *path, char ***ret, struct kc_error *err);

@@ -25,7 +25,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"^ *creationTimestamp: null\n", ""),
     (r",\n *\"creationTimestamp\": null$", ""),
     (r"^ *\"creationTimestamp\": null,\n", ""),
-    (r"\"creationTimestamp\":null,|,\"creationTimestamp\":null", ""),
+    (r"\\*\"creationTimestamp\\*\":null,|,\\*\"creationTimestamp\\*\":null", ""),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uid>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
     (r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
