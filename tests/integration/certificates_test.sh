@@ -219,3 +219,27 @@ has "why" "DNS subjectAltNames are not allowed" "$(conditions extrasan)"
 has "why" "usages did not match [client auth digital signature key encipherment]" "$(conditions wrongusage)"
 has "why" "subject organization is not system:nodes" "$(conditions twogroups)"
 kill "$KUBELET_PID" && wait_gone "$KUBELET_PID" 20 || fail "the kubelet ends"
+
+echo "--- cluster-info: signed by each token that may, cleaned up with it"
+printf 'apiVersion: v1\nkind: Config\nclusters: [{name: "", cluster: {server: "https://127.0.0.1:%s"}}]\n' "$API_PORT" >"$WORK/cluster-info"
+kubectl -n kube-public create configmap cluster-info --from-file=kubeconfig="$WORK/cluster-info" >/dev/null
+info() { kubectl -n kube-public get configmap cluster-info -o json | jq -r "$1"; }
+expected=$(python3 - "$WORK/cluster-info" <<'PY'
+import base64, hashlib, hmac, sys
+enc = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=").decode()
+head = enc(b'{"alg":"HS256","kid":"abcdef"}')
+mac = hmac.new(b"0123456789abcdef", (head + "." + enc(open(sys.argv[1], "rb").read())).encode(), hashlib.sha256).digest()
+print(head + ".." + enc(mac))
+PY
+)
+signed() { [ "$(info '.data["jws-kubeconfig-abcdef"]')" = "$expected" ]; }
+eventually 60 signed || fail "cluster-info is signed: $(info .data)"
+bootstrap_token short1 0123456789abcdef "expiration: \"$(date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ)\""
+bootstrap_token broken 0123456789abcdef 'expiration: tomorrow'
+removed() { ! kubectl -n kube-system get secret "$1" >/dev/null 2>&1; }
+eventually 60 removed bootstrap-token-broken || fail "a token whose expiry cannot be read goes"
+eventually 60 removed bootstrap-token-short1 || fail "an expired token goes"
+keys() { [ "$(info '.data | keys | join(" ")')" = "jws-kubeconfig-abcdef kubeconfig" ]; }
+eventually 60 keys || fail "and its signature with it: $(info .data)"
+kubectl -n kube-system get secret bootstrap-token-abcdef >/dev/null || fail "one that does not expire stays"
+has "anyone may read it" '"kubeconfig"' "$(curl -s --cacert "$WORK/ca.crt" "https://127.0.0.1:$API_PORT/api/v1/namespaces/kube-public/configmaps/cluster-info")"
