@@ -80,8 +80,10 @@ static void add_listed(struct kc_cli *c, const struct kc_api_resource *res, cons
         KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
         kc_query_add(&b, "labelSelector", kc_str_empty(q->selector) ? NULL : q->selector);
         kc_query_add(&b, "fieldSelector", kc_str_empty(q->field_selector) ? NULL : q->field_selector);
-        if (kc_cli_list(c, res, q->all_namespaces ? NULL : ns, kc_buf_str(&b), &list, &why) < 0)
+        if (kc_cli_list(c, res, q->all_namespaces ? NULL : ns, kc_buf_str(&b), &list, &why) < 0) {
+                (void)kc_cli_list_failed(res, q->selector, q->field_selector, &why);
                 kc_cli_errors_take(&l->errors, &why);
+        }
         const struct json_object *items = kc_json_get(list, "items");
         for (size_t i = 0; i < kc_json_len(items); i++)
                 kc_founds_push(l, res, kc_json_copy(kc_json_idx(items, i)));

@@ -7,6 +7,7 @@
 #include "api/object.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/template/template.h"
 #include "json/jsonpath.h"
 
 enum { TEMPLATE_MAX = 64 << 10 };
@@ -20,7 +21,9 @@ struct kc_object_printer {
         int (*print)(struct kc_object_printer *p, struct kc_cli *c, const struct kc_api_resource *res,
             const struct json_object *obj, struct kc_error *err);
         struct kc_jsonpath *path;
+        struct kc_template *go;
         char *template;
+        char *unusable; /* why the template is well formed, and cannot be followed */
         struct column *columns;
         size_t n;
         bool no_headers, begun;
@@ -72,16 +75,55 @@ static int print_name(struct kc_object_printer *p, struct kc_cli *c, const struc
 
 /* --- jsonpath */
 
+/* As Go's %#v prints what JSON decodes to. */
+static void add_go_syntax(struct kc_buf *b, const struct json_object *o)
+{
+        if (kc_json_is_arr(o)) {
+                kc_buf_adds(b, "[]interface {}{");
+                for (size_t i = 0; i < kc_json_len(o); i++) {
+                        kc_buf_adds(b, i ? ", " : "");
+                        add_go_syntax(b, kc_json_idx(o, i));
+                }
+                kc_buf_addc(b, '}');
+        } else if (kc_json_is_obj(o)) {
+                KC_CLEANUP(kc_strv_freep) char **keys = NULL;
+                KC_JSON_FOREACH(o, key, val)
+                {
+                        (void)val;
+                        kc_strv_push(&keys, key);
+                }
+                if (keys)
+                        kc_strv_sort(keys);
+                kc_buf_adds(b, "map[string]interface {}{");
+                for (char **k = keys; k && *k; k++) {
+                        kc_buf_adds(b, k == keys ? "" : ", ");
+                        kc_json_write_string(b, *k, strlen(*k));
+                        kc_buf_addc(b, ':');
+                        add_go_syntax(b, kc_json_get(o, *k));
+                }
+                kc_buf_addc(b, '}');
+        } else if (!o) {
+                kc_buf_adds(b, "interface {}(nil)");
+        } else {
+                kc_json_write(b, o);
+        }
+}
+
 static int explain(const struct kc_object_printer *p, const struct json_object *obj, struct kc_error *err)
 {
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        KC_CLEANUP(kc_freep) char *text = kc_json_to_str(obj);
+        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
         kc_error_move(&why, err);
+        add_go_syntax(&text, obj);
         return kc_error_set(err, EINVAL,
             "error executing jsonpath \"%s\": Error executing template: %s. Printing more information for debugging "
-            "the "
-            "template:\n\ttemplate was:\n\t\t%s\n\tobject given to jsonpath engine was:\n\t\t%s\n",
-            p->template, kc_error_message(&why), p->template, text);
+            "the template:\n\ttemplate was:\n\t\t%s\n\tobject given to jsonpath engine was:\n\t\t%s\n\n",
+            p->template, kc_error_message(&why), p->template, kc_buf_str(&text));
+}
+
+static int usable(const struct kc_object_printer *p, struct kc_error *err)
+{
+        return p->unusable ? kc_error_set(err, EINVAL, "%s", p->unusable) : 0;
 }
 
 static int print_jsonpath(struct kc_object_printer *p, struct kc_cli *c, const struct kc_api_resource *res,
@@ -89,7 +131,7 @@ static int print_jsonpath(struct kc_object_printer *p, struct kc_cli *c, const s
 {
         (void)res;
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
-        if (kc_jsonpath_print(p->path, obj, true, &b, err) < 0)
+        if (usable(p, err) < 0 || kc_jsonpath_print(p->path, obj, true, &b, err) < 0)
                 return explain(p, obj, err);
         write_out(c, &b);
         return 0;
@@ -102,7 +144,7 @@ static int print_jsonpath_as_json(struct kc_object_printer *p, struct kc_cli *c,
         KC_CLEANUP(kc_jsonpath_values_done) struct kc_jsonpath_values values = {0};
         KC_CLEANUP(kc_json_freep) struct json_object *array = json_object_new_array();
         KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
-        if (kc_jsonpath_find(p->path, obj, true, &values, err) < 0)
+        if (usable(p, err) < 0 || kc_jsonpath_find(p->path, obj, true, &values, err) < 0)
                 return explain(p, obj, err);
         for (size_t i = 0; i < values.n; i++)
                 kc_json_push(array, kc_json_copy(values.v[i]));
@@ -111,9 +153,34 @@ static int print_jsonpath_as_json(struct kc_object_printer *p, struct kc_cli *c,
         return 0;
 }
 
+/* --- Go templates */
+
+static int print_template(struct kc_object_printer *p, struct kc_cli *c, const struct kc_api_resource *res,
+    const struct json_object *obj, struct kc_error *err)
+{
+        (void)res;
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        int e = kc_template_run(p->go, obj, &b, &why);
+        if (e < 0) {
+                kc_buf_addf(&b,
+                    "Error executing template: %s. Printing more information for debugging the template:\n\ttemplate "
+                    "was:\n\t\t%s\n\traw data was:\n\t\t",
+                    kc_error_message(&why), p->template);
+                kc_json_write_sorted(&b, obj);
+                kc_buf_adds(&b, "\n\tobject given to template engine was:\n\t\t");
+                kc_template_value(obj, &b);
+                kc_buf_adds(&b, "\n\n");
+        }
+        write_out(c, &b);
+        return e < 0 ? kc_error_set(
+                           err, EINVAL, "error executing template \"%s\": %s", p->template, kc_error_message(&why))
+                     : 0;
+}
+
 /* --- custom columns */
 
-/* As Go's %v prints what JSON decodes to. */
+/* As Go's %v prints what the server sent: whole numbers are whole. */
 static void add_go_value(struct kc_buf *b, const struct json_object *o)
 {
         if (kc_json_is_arr(o)) {
@@ -250,8 +317,22 @@ static int set_template(struct kc_object_printer *p, const char *text, struct kc
                 return kc_error_set(err, EINVAL, "template format specified but no template given");
         p->template = kc_strdup(text);
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
-        if (kc_jsonpath_parse(text, &p->path, &why) < 0)
+        int e = kc_jsonpath_parse(text, &p->path, &why);
+        if (e == -ENOEXEC) /* said when there is an object to say it of */
+                p->unusable = kc_strdup(kc_error_message(&why));
+        else if (e < 0)
                 return kc_error_set(err, EINVAL, "error parsing jsonpath %s, %s", text, kc_error_message(&why));
+        return 0;
+}
+
+static int set_go_template(struct kc_object_printer *p, const char *text, struct kc_error *err)
+{
+        if (kc_str_empty(text))
+                return kc_error_set(err, EINVAL, "template format specified but no template given");
+        p->template = kc_strdup(text);
+        KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
+        if (kc_template_parse("output", text, &p->go, &why) < 0)
+                return kc_error_set(err, EINVAL, "error parsing template %s, %s", text, kc_error_message(&why));
         return 0;
 }
 
@@ -268,6 +349,10 @@ static const struct form {
     {"jsonpath", print_jsonpath, set_template, false},
     {"jsonpath-file", print_jsonpath, set_template, true},
     {"jsonpath-as-json", print_jsonpath_as_json, set_template, false},
+    {"go-template", print_template, set_go_template, false},
+    {"go-template-file", print_template, set_go_template, true},
+    {"template", print_template, set_go_template, false},
+    {"templatefile", print_template, set_go_template, true},
     {"custom-columns", print_columns, parse_columns, false},
     {"custom-columns-file", print_columns, parse_columns_file, true},
 };
@@ -298,10 +383,13 @@ int kc_object_printer_new(const char *output, bool no_headers, struct kc_object_
         if (!f)
                 return kc_error_set(err, EINVAL,
                     "unable to match a printer suitable for the output format \"%s\", allowed formats are: "
-                    "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml",
+                    "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,"
+                    "jsonpath-file,name,template,templatefile,wide,yaml",
                     output ? output : "");
-        if (f->file && kc_file_read(template, TEMPLATE_MAX, &text, err) < 0)
-                return kc_error_wrap(err, "error reading template %s", template);
+        if (f->file && !kc_str_empty(template) && kc_file_read(template, TEMPLATE_MAX, &text, err) < 0)
+                return kc_error_set(err, EINVAL, "error reading %s %s, open %s: %s",
+                    f->parse == parse_columns_file ? "template" : "--template", template, template,
+                    err->errnum == ENOENT ? "no such file or directory" : strerror(err->errnum));
         KC_CLEANUP(kc_object_printer_freep) struct kc_object_printer *p = KC_NEW(struct kc_object_printer);
         p->print = f->print;
         p->no_headers = no_headers;
@@ -326,6 +414,17 @@ void kc_object_printer_flush(struct kc_object_printer *p, struct kc_cli *c)
         write_out(c, &b);
 }
 
+char *kc_output_with_template(const char *output, const char *template)
+{
+        const char *none;
+        if (kc_str_empty(template))
+                return kc_strdup(output ? output : "");
+        if (kc_str_empty(output))
+                return kc_asprintf("go-template=%s", template);
+        const struct form *f = form_of(output, &none);
+        return f && f->parse && !strchr(output, '=') ? kc_asprintf("%s=%s", output, template) : kc_strdup(output);
+}
+
 void kc_object_printer_free(struct kc_object_printer *p)
 {
         if (!p)
@@ -336,6 +435,8 @@ void kc_object_printer_free(struct kc_object_printer *p)
         }
         kc_free(p->columns);
         kc_free(p->template);
+        kc_free(p->unusable);
+        kc_template_free(p->go);
         kc_jsonpath_free(p->path);
         kc_tabwriter_done(&p->writer);
         kc_free(p);

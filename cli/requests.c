@@ -62,6 +62,19 @@ static void add_items(struct json_object *into, const struct json_object *list, 
         }
 }
 
+int kc_cli_list_failed(
+    const struct kc_api_resource *res, const char *label_selector, const char *field_selector, struct kc_error *err)
+{
+        if (!kc_error_is(err, KC_REASON_BAD_REQUEST) && !kc_error_is(err, KC_REASON_NOT_FOUND))
+                return -err->errnum;
+        if (kc_str_empty(label_selector) && kc_str_empty(field_selector))
+                return kc_error_wrap(
+                    err, "Unable to list \"%s/%s, Resource=%s\"", res->group, res->version, res->resource);
+        return kc_error_wrap(err,
+            "Unable to find \"%s/%s, Resource=%s\" that match label selector \"%s\", field selector \"%s\"", res->group,
+            res->version, res->resource, label_selector ? label_selector : "", field_selector ? field_selector : "");
+}
+
 int kc_cli_list(struct kc_cli *c, const struct kc_api_resource *res, const char *ns, const char *query,
     struct json_object **ret, struct kc_error *err)
 {

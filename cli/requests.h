@@ -15,6 +15,10 @@ int kc_cli_get(struct kc_cli *c, const struct kc_api_resource *res, const char *
 /* All pages of a list in one: items have apiVersion and kind as kubectl gives them. query may be NULL. */
 int kc_cli_list(struct kc_cli *c, const struct kc_api_resource *res, const char *ns, const char *query,
     struct json_object **ret, struct kc_error *err);
+/* In front of the message of a list that the server found bad or did not find, as kubectl puts it: "Unable to find
+ * ...". The selectors may be NULL. Returns -err->errnum. */
+int kc_cli_list_failed(
+    const struct kc_api_resource *res, const char *label_selector, const char *field_selector, struct kc_error *err);
 /* Any answer as a tree, with an Accept of its own. */
 int kc_cli_fetch(
     struct kc_cli *c, const char *path, const char *accept, struct json_object **ret, struct kc_error *err);

@@ -168,7 +168,8 @@ int kc_resource_map_find(
                 found = best(m, name, NULL, NULL);
         }
         if (!found)
-                return kc_error_set(err, ENOENT, "the server doesn't have a resource type \"%s\"", arg);
+                return kc_error_set(
+                    err, ENOENT, "the server doesn't have a resource type \"%.*s\"", (int)strcspn(arg, "."), arg);
         *ret = found;
         return 0;
 }

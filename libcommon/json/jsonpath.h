@@ -11,11 +11,12 @@
 
 struct kc_jsonpath;
 
-/* -EINVAL with client-go's message ("unclosed action", ...). Templates of over 64 KiB are refused. */
+/* -EINVAL with client-go's message ("unclosed action", ...); -ENOEXEC when client-go finds the fault only on use.
+ * Templates of over 64 KiB are refused. */
 int kc_jsonpath_parse(const char *text, struct kc_jsonpath **ret, struct kc_error *err);
 void kc_jsonpath_free(struct kc_jsonpath *p);
 KC_DEFINE_CLEANUP(struct kc_jsonpath *, kc_jsonpath_free)
-/* "x.y", ".x.y", "{x.y}" and "{.x.y}" are all "{.x.y}", as --sort-by and custom-columns accept it. Heap. */
+/* "x.y", ".x.y", "{x.y}" and "{.x.y}" are all "{.x.y}", as --sort-by and custom-columns accept it; "" is "". Heap. */
 int kc_jsonpath_relax(const char *text, char **ret, struct kc_error *err);
 
 /* Appends the text. allow_missing: keys that are not there are no error and give nothing. */

@@ -293,7 +293,7 @@ static int parse_word(struct parser *p, struct jp_list *l)
         KC_CLEANUP(kc_freep) char *word = kc_strndup(from, (size_t)(p->at - from));
         bool yes = strcmp(word, "true") == 0;
         if (!yes && strcmp(word, "false") != 0)
-                return bad(p, "unrecognized identifier %s", word);
+                return kc_error_set(p->err, ENOEXEC, "unrecognized identifier %s", word);
         push_node(l, JP_LITERAL)->value = json_object_new_boolean(yes);
         return 0;
 }
@@ -373,7 +373,7 @@ static int parse_action(struct parser *p, struct jp_block *b, bool in_range, boo
         *ret_end = take_word(p, "end");
         bool range = !*ret_end && take_word(p, "range");
         if (*ret_end && !in_range)
-                return bad(p, "%s", "not in range, nothing to end");
+                return kc_error_set(p->err, ENOEXEC, "not in range, nothing to end");
         struct jp_list list = {0};
         int r = parse_list(p, &list, '}');
         if (r < 0 || *ret_end) {
@@ -435,10 +435,10 @@ int kc_jsonpath_relax(const char *text, char **ret, struct kc_error *err)
 {
         size_t len = strlen(text);
         KC_CLEANUP(kc_freep) char *inner = NULL;
-        if (len == 0)
-                return kc_error_set(err, EINVAL,
-                    "unexpected path string, expected a 'name1.name2' or '.name1.name2' or "
-                    "'{name1.name2}' or '{.name1.name2}'");
+        if (len == 0) {
+                *ret = kc_strdup("");
+                return 0;
+        }
         bool braces = text[0] == '{' && text[len - 1] == '}' && len >= 2;
         inner = braces ? kc_strndup(text + 1, len - 2) : kc_strdup(text);
         if (!braces && strpbrk(text, "{}"))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 120  # seconds for one command
+LIMIT = 60  # seconds for one command
 SLOW = 5  # seconds: said
 PROGRAMS = ("k", "c")
 
@@ -31,6 +31,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
     (r"(resourceVersion\\?\"?: ?\\?\"?)\d+", r"\1<version>"),
     (r"(Resource Version: +)\d+", r"\1<version>"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC", "<time>"),
     (r"\b10\.96\.\d+\.\d+\b", "<ip>"),
     (r"\b3[0-2]\d{3}\b", "<node port>"),
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),
