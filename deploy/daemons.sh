@@ -39,7 +39,7 @@ start_kube-apiserver() {
         --client-ca-file="$PKI_DIR/ca.crt" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file="$PKI_DIR/sa.pub" --service-account-signing-key-file="$PKI_DIR/sa.key" \
-        --service-cluster-ip-range="$SERVICE_CIDR" --allow-privileged=true \
+        --service-cluster-ip-range="$SERVICE_CIDR" --allow-privileged=true --enable-bootstrap-token-auth=true \
         --kubelet-client-certificate="$PKI_DIR/apiserver-kubelet-client.crt" \
         --kubelet-client-key="$PKI_DIR/apiserver-kubelet-client.key" \
         --kubelet-certificate-authority="$PKI_DIR/ca.crt" \
@@ -50,6 +50,8 @@ start_kube-controller-manager() {
     start_daemon kube-controller-manager "$BIN_DIR/kube-controller-manager" \
         --kubeconfig="$CONFIG_DIR/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=true \
         --use-service-account-credentials=true --allocate-node-cidrs=true --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
+        --cluster-signing-cert-file="$PKI_DIR/ca.crt" --cluster-signing-key-file="$PKI_DIR/ca.key" \
+        --controllers='*,bootstrap-signer-controller,token-cleaner-controller' \
         --root-ca-file="$PKI_DIR/ca.crt" --service-account-private-key-file="$PKI_DIR/sa.key"
 }
 
