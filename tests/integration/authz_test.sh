@@ -227,6 +227,36 @@ is "what one holds may be given" "role.rbac.authorization.k8s.io/r created" "$(a
 has "the reference stays" 'roleRef: Invalid value:' "$(kubectl patch clusterrolebinding editor-of-roles -p '{"roleRef":{"name":"view"}}' 2>&1)"
 has "why" "cannot change roleRef" "$(kubectl patch clusterrolebinding editor-of-roles -p '{"roleRef":{"name":"view"}}' 2>&1)"
 
+echo "--- aggregated roles, and a controller with an account of its own"
+daemon_kubeconfig kcm
+"$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --use-service-account-credentials --leader-elect=false \
+    --bind-address=127.0.0.1 --secure-port="$(free_port)" --controllers=clusterrole-aggregation-controller >"$WORK/kcm.log" 2>&1 &
+KCM_PID=$!
+PIDS+=("$KCM_PID")
+rules() { kubectl get clusterrole "$1" -o json | jq -c '.rules | length'; }
+rules_are() { [ "$(rules "$1")" = "$2" ]; }
+eventually $WAIT rules_are admin 29 || fail "admin has $(rules admin) rules"
+eventually $WAIT rules_are edit 27 || fail "edit has $(rules edit) rules"
+eventually $WAIT rules_are view 12 || fail "view has $(rules view) rules"
+kubectl create clusterrolebinding viewers --clusterrole=view --user=vera >/dev/null
+may() { [ "$(as vera auth can-i "$@")" = yes ]; }
+may_not() { ! may "$@"; }
+eventually $WAIT may list configmaps || fail "view allows nothing"
+is "view has no secrets" no "$(as vera auth can-i get secrets)"
+kubectl create clusterrole more --verb=get --resource=secrets >/dev/null
+kubectl label clusterrole more rbac.authorization.k8s.io/aggregate-to-view=true >/dev/null
+eventually $WAIT may get secrets || fail "a role that is labelled becomes a part"
+kubectl delete clusterrole more >/dev/null
+eventually $WAIT may_not get secrets || fail "a role that is gone is no part any more"
+is "who writes" "clusterrole-aggregation-controller Apply" "$(kubectl get clusterrole view --show-managed-fields -o json |
+    jq -r '.metadata.managedFields[] | select(.manager | startswith("clusterrole")) | "\(.manager) \(.operation)"')"
+is "as whom" "serviceaccount/clusterrole-aggregation-controller" \
+    "$(kubectl get serviceaccount -n kube-system clusterrole-aggregation-controller -o name)"
+kill "$KCM_PID"
+wait_gone "$KCM_PID" $WAIT || fail "the controller manager does not end"
+wait "$KCM_PID"
+is "exit status of the controller manager" 0 $?
+
 echo "--- a node"
 as_node() {
     "$KUBECTL" --kubeconfig /dev/null --server "https://127.0.0.1:$API_PORT" --certificate-authority "$WORK/ca.crt" \
