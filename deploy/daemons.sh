@@ -49,7 +49,8 @@ start_kube-apiserver() {
 start_kube-controller-manager() {
     start_daemon kube-controller-manager "$BIN_DIR/kube-controller-manager" \
         --kubeconfig="$CONFIG_DIR/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=true \
-        --use-service-account-credentials=true --allocate-node-cidrs=true --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
+        --use-service-account-credentials=true \
+        --allocate-node-cidrs=true --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
         --cluster-signing-cert-file="$PKI_DIR/ca.crt" --cluster-signing-key-file="$PKI_DIR/ca.key" \
         --controllers='*,bootstrap-signer-controller,token-cleaner-controller' \
         --root-ca-file="$PKI_DIR/ca.crt" --service-account-private-key-file="$PKI_DIR/sa.key"

@@ -151,10 +151,25 @@ static int64_t duration(
         return usec;
 }
 
+/* Strict, as upstream reads the file: a misspelt field must not be one that does not count. */
+static void check_fields(struct check *c, const struct json_object *o, const char *below, const char *const *known)
+{
+        KC_JSON_FOREACH(o, key, val)
+        {
+                (void)val; /* only names count */
+                KC_CLEANUP(kc_freep) char *where = kc_asprintf("%s%s%s", c->path, c->path[0] ? "." : "", below);
+                KC_CLEANUP(kc_freep) char *field = kc_asprintf("%s%s", where, key);
+                if (!kc_strv_has((char *const *)known, key))
+                        kc_field_forbidden(&c->errors, field, "unknown field");
+        }
+}
+
 static void parse_connection(struct check *c, const struct json_object *webhook, struct authz_webhook_spec *ret)
 {
         static const char *const types[] = {"InClusterConfig", "KubeConfigFile", NULL};
+        static const char *const known[] = {"type", "kubeConfigFile", NULL};
         const struct json_object *info = kc_json_get(webhook, "connectionInfo");
+        check_fields(c, info, "connectionInfo.", known);
         const char *type = choice(c, "connectionInfo.type", info, "type", types),
                    *file = kc_json_str(info, "kubeConfigFile");
         if (strcmp(type, "InClusterConfig") == 0 && file)
@@ -178,6 +193,10 @@ static void parse_webhook(struct check *c, const struct json_object *o, struct a
 {
         static const char *const versions[] = {"v1", "v1beta1", NULL}, *const policies[] = {"Deny", "NoOpinion", NULL},
                                  *const match_versions[] = {"v1", NULL};
+        static const char *const known[] = {"timeout", "authorizedTTL", "unauthorizedTTL", "cacheAuthorizedRequests",
+            "cacheUnauthorizedRequests", "subjectAccessReviewVersion", "matchConditionSubjectAccessReviewVersion",
+            "failurePolicy", "connectionInfo", "matchConditions", NULL};
+        check_fields(c, o, "", known);
         *ret = (struct authz_webhook_spec){
             .timeout = duration(c, "timeout", o, "timeout", 0, MAX_TIMEOUT),
             .authorized_ttl = duration(c, "authorizedTTL", o, "authorizedTTL", DEFAULT_AUTHORIZED_TTL, 0),
@@ -227,8 +246,10 @@ static void parse_authorizer(struct check *c, const struct json_object *o, struc
 {
         const char *type = choice(c, "type", o, "type", authz_mode_names), *name = kc_json_str(o, "name");
         const struct json_object *webhook = kc_json_get(o, "webhook");
+        static const char *const known[] = {"type", "name", "webhook", NULL};
         int mode = mode_of(type);
         KC_CLEANUP(kc_freep) char *where = at(c, "type");
+        check_fields(c, o, "", known);
         for (size_t i = 0; mode >= 0 && mode != AUTHZ_WEBHOOK && i < ret->n; i++)
                 if (ret->v[i].mode == (enum authz_mode)mode)
                         kc_field_duplicate(&c->errors, where, type);
@@ -272,7 +293,11 @@ int authz_specs_parse(const char *text, size_t len, struct authz_specs *ret, str
                 return r;
         struct check c = {0};
         KC_CLEANUP(authz_specs_done) struct authz_specs s = {0};
+        static const char *const known[] = {"apiVersion", "kind", "authorizers", NULL};
         const struct json_object *list = kc_json_get(o, "authorizers");
+        c.path = kc_strdup("");
+        check_fields(&c, o, "", known);
+        kc_free(KC_TAKE(c.path));
         if (kc_json_len(list) == 0)
                 kc_field_required(&c.errors, "authorizers", "at least one authorization mode must be defined");
         for (size_t i = 0; i < kc_json_len(list); i++) {

@@ -86,6 +86,9 @@ refuses "a failure policy" 'authorizers[1].webhook.failurePolicy: Unsupported va
 hook_config Deny "- {type: RBAC, name: rbac}"
 refuses "twice" 'authorizers[3].type: Duplicate value: "RBAC"' --authorization-config="$WORK/authz.yaml"
 hook_config "Deny
+    timeOut: 3s"
+refuses "a misspelt field" 'authorizers[1].webhook.timeOut: Forbidden: unknown field' --authorization-config="$WORK/authz.yaml"
+hook_config "Deny
     matchConditionSubjectAccessReviewVersion: v1
     matchConditions: [{expression: \"request.user != 'x'\"}]"
 refuses "expressions" 'authorizers[1].webhook.matchConditions: Forbidden: expressions (CEL) are not supported yet' \
