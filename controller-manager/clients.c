@@ -16,6 +16,7 @@ static const struct {
         const char *controller, *account;
 } accounts[] = {
     {"attachdetach-controller", "attachdetach-controller"},
+    {"bootstrap-signer-controller", "bootstrap-signer"},
     {"certificatesigningrequest-approving-controller", "certificate-controller"},
     {"certificatesigningrequest-cleaner-controller", "certificate-controller"},
     {"certificatesigningrequest-signing-controller", "certificate-controller"},
@@ -49,6 +50,7 @@ static const struct {
     {"serviceaccount-controller", "service-account-controller"},
     {"statefulset-controller", "statefulset-controller"},
     {"taint-eviction-controller", "node-controller"},
+    {"token-cleaner-controller", "token-cleaner"},
     {"ttl-after-finished-controller", "ttl-after-finished-controller"},
     {"ttl-controller", "ttl-controller"},
     {"validatingadmissionpolicy-status-controller", "validatingadmissionpolicy-status-controller"},
