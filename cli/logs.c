@@ -4,20 +4,21 @@
 #include <string.h>
 
 #include "api/object.h"
-#include "api/selector.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/objects.h"
+#include "cli/pods.h"
 #include "cli/requests.h"
+#include "cli/stream/terminal.h"
 
 enum { SELECTOR_TAIL = 10, DEFAULT_MAX_STREAMS = 5 };
 
 static struct {
         char *container, *selector, *since_time;
         bool follow, previous, timestamps, all_containers, all_pods, prefix, ignore_errors, insecure;
-        int64_t tail, limit_bytes, since, max_streams;
-} opt = {.tail = -1, .max_streams = DEFAULT_MAX_STREAMS};
+        int64_t tail, limit_bytes, since, max_streams, timeout;
+} opt = {.tail = -1, .max_streams = DEFAULT_MAX_STREAMS, .timeout = 20 * KC_SEC};
 
 static const struct kc_flag flags[] = {
     {"follow", 'f', KC_FLAG_BOOL, &opt.follow, "go on with what is written", "Logs"},
@@ -35,7 +36,7 @@ static const struct kc_flag flags[] = {
     {"max-log-requests", 0, KC_FLAG_INT64, &opt.max_streams, "streams at most, with a selector and -f", "Logs"},
     {"ignore-errors", 0, KC_FLAG_BOOL, &opt.ignore_errors, "go on with the others when one fails", "Logs"},
     {"insecure-skip-tls-verify-backend", 0, KC_FLAG_BOOL, &opt.insecure, "do not verify the kubelet", "Logs"},
-    {"pod-running-timeout", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Logs"},
+    {"pod-running-timeout", 0, KC_FLAG_DURATION, &opt.timeout, "how long to wait for a pod of a workload", "Logs"},
 };
 
 /* One stream of log. */
@@ -94,67 +95,23 @@ static void add_source(
             .prefix = opt.prefix || opt.all_pods ? kc_asprintf("[pod/%s/%s] ", kc_meta_name(pod), container) : NULL};
 }
 
-/* --- containers */
-
-static const struct {
-        const char *list, *suffix;
-} container_lists[] = {
-    {"spec.containers", ""}, {"spec.initContainers", " (init)"}, {"spec.ephemeralContainers", " (ephem)"}};
-
-static char *all_names(const struct json_object *pod)
-{
-        KC_CLEANUP(kc_strv_freep) char **names = NULL;
-        for (size_t k = 0; k < KC_ARRAY_LEN(container_lists); k++) {
-                const struct json_object *list = kc_json_at(pod, container_lists[k].list);
-                for (size_t i = 0; i < kc_json_len(list); i++)
-                        kc_strv_pushf(
-                            &names, "%s%s", kc_json_str(kc_json_idx(list, i), "name"), container_lists[k].suffix);
-        }
-        return kc_strv_join(names, ", ");
-}
-
-static bool has_container(const struct json_object *pod, const char *name)
-{
-        for (size_t k = 0; k < KC_ARRAY_LEN(container_lists); k++)
-                if (kc_json_find(kc_json_at(pod, container_lists[k].list), "name", name))
-                        return true;
-        return false;
-}
-
 /* The container to read: asked for, annotated, or the first. */
 static int choose_container(struct kc_cli *c, const struct json_object *pod, const char **ret, struct kc_error *err)
 {
-        const char *name = kc_meta_name(pod);
-        if (!kc_str_empty(opt.container)) {
-                if (!has_container(pod, opt.container))
-                        return kc_error_set(err, EINVAL, "container %s is not valid for pod %s", opt.container, name);
-                *ret = opt.container;
-                return 0;
-        }
-        const char *annotated = kc_meta_annotation(pod, "kubectl.kubernetes.io/default-container");
-        if (annotated && has_container(pod, annotated)) {
-                *ret = annotated;
-                return 0;
-        }
-        if (annotated)
-                (void)fprintf(c->err, "Default container name \"%s\" not found in pod %s\n", annotated, name);
-        const struct json_object *list = kc_json_at(pod, "spec.containers");
-        *ret = kc_json_str(kc_json_idx(list, 0), "name");
-        if (!*ret)
-                return kc_error_set(err, EINVAL, "the pod %s has no containers", name);
-        if (kc_json_len(list) + kc_json_len(kc_json_at(pod, "spec.initContainers")) +
-                kc_json_len(kc_json_at(pod, "spec.ephemeralContainers")) >
-            1) {
-                KC_CLEANUP(kc_freep) char *all = all_names(pod);
-                (void)fprintf(c->err, "Defaulted container \"%s\" out of: %s\n", *ret, all);
-        }
+        if (kc_str_empty(opt.container))
+                return kc_pod_default_container(c, pod, opt.all_pods, ret, err);
+        if (!kc_pod_has_container(pod, opt.container))
+                return kc_error_set(
+                    err, EINVAL, "container %s is not valid for pod %s", opt.container, kc_meta_name(pod));
+        *ret = opt.container;
         return 0;
 }
 
 static int add_pod(struct kc_cli *c, const struct kc_api_resource *pods, const struct json_object *pod,
     struct sources *s, struct kc_error *err)
 {
-        static const size_t order[] = {1, 0, 2}; /* init containers ran first */
+        /* Init containers ran first. */
+        static const char *const lists[] = {"spec.initContainers", "spec.containers", "spec.ephemeralContainers"};
         if (!opt.all_containers) {
                 const char *container = NULL;
                 int e = choose_container(c, pod, &container, err);
@@ -162,67 +119,23 @@ static int add_pod(struct kc_cli *c, const struct kc_api_resource *pods, const s
                         add_source(s, pods, pod, container);
                 return e;
         }
-        for (size_t k = 0; k < KC_ARRAY_LEN(order); k++) {
-                const struct json_object *list = kc_json_at(pod, container_lists[order[k]].list);
+        for (size_t k = 0; k < KC_ARRAY_LEN(lists); k++) {
+                const struct json_object *list = kc_json_at(pod, lists[k]);
                 for (size_t i = 0; i < kc_json_len(list); i++)
                         add_source(s, pods, pod, kc_json_str(kc_json_idx(list, i), "name"));
         }
         return 0;
 }
 
-/* --- pods */
-
-static int weight(const struct json_object *pod)
-{
-        const char *phase = kc_json_str_at(pod, "status.phase");
-        int w = kc_str_empty(kc_json_str_at(pod, "spec.nodeName")) ? 8 : 0;
-        w += kc_streq(phase, "Running") ? 0 : kc_streq(phase, "Unknown") ? 2 : 4;
-        return w + (kc_condition_is_true(kc_json_get(pod, "status"), "Ready") ? 0 : 1);
-}
-
-/* The pod that has most to say: assigned, running, ready, the oldest. */
-static int by_logging(const void *a, const void *b)
-{
-        const struct json_object *x = *(const struct json_object *const *)a, *y = *(const struct json_object *const *)b;
-        int d = weight(x) - weight(y);
-        kc_time tx = kc_meta_creation_time(x), ty = kc_meta_creation_time(y);
-        return d ? d : (tx > ty) - (tx < ty);
-}
-
-static int pods_of_workload(struct kc_cli *c, const struct kc_api_resource *pods, const struct kc_found *f,
+static int add_workload(struct kc_cli *c, const struct kc_api_resource *pods, const struct kc_found *f,
     struct sources *s, struct kc_error *err)
 {
-        KC_CLEANUP(kc_selector_freep) struct kc_selector *selector = NULL;
-        const struct json_object *spec = kc_json_at(f->obj, "spec.selector");
-        if (!kc_json_is_obj(spec))
-                return kc_error_set(
-                    err, EINVAL, "cannot get the logs from %s.%s: selector is not set", f->res->version, f->res->kind);
-        int e = 0;
-        if (kc_streq(f->res->kind, "Service") || kc_streq(f->res->kind, "ReplicationController"))
-                selector = kc_selector_from_map(spec);
-        else
-                e = kc_selector_from_label_selector(spec, &selector, err);
-        if (e < 0)
-                return e;
-        KC_CLEANUP(kc_freep) char *text = kc_selector_format(selector);
-        KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
-        KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
-        kc_query_add(&q, "labelSelector", text);
-        e = kc_cli_list(c, pods, f->ns, kc_buf_str(&q), &list, err);
-        if (e < 0)
-                return e;
-        const struct json_object *items = kc_json_get(list, "items");
-        size_t n = kc_json_len(items);
-        if (n == 0)
-                return kc_error_set(err, ETIME, "timed out waiting for the condition");
-        KC_CLEANUP(kc_freep) const struct json_object **sorted = kc_calloc(n, sizeof(struct json_object *));
-        for (size_t i = 0; i < n; i++)
-                sorted[i] = kc_json_idx(items, i);
-        qsort(sorted, n, sizeof(*sorted), by_logging);
-        if (n > 1 && !opt.all_pods)
-                (void)fprintf(c->err, "Found %zu pods, using pod/%s\n", n, kc_meta_name(sorted[0]));
-        for (size_t i = 0; e == 0 && i < (opt.all_pods ? n : 1); i++)
-                e = add_pod(c, pods, sorted[i], s, err);
+        KC_CLEANUP(kc_pod_list_done) struct kc_pod_list list = {0};
+        int e = kc_pods_of(c, f, KC_PODS_BY_LOGGING, opt.timeout, "cannot get the logs from", &list, err);
+        if (e == 0 && list.n > 1 && !opt.all_pods)
+                (void)fprintf(c->err, "Found %zu pods, using pod/%s\n", list.n, kc_meta_name(list.v[0]));
+        for (size_t i = 0; e == 0 && i < (opt.all_pods ? list.n : 1); i++)
+                e = add_pod(c, pods, list.v[i], s, err);
         return e;
 }
 
@@ -260,7 +173,7 @@ static int collect(struct kc_cli *c, char **args, struct sources *s, struct kc_e
         }
         for (size_t i = 0; e == 0 && i < all.n; i++)
                 e = kc_streq(all.v[i].res->kind, "Pod") ? add_pod(c, pods, all.v[i].obj, s, err)
-                                                        : pods_of_workload(c, pods, &all.v[i], s, err);
+                                                        : add_workload(c, pods, &all.v[i], s, err);
         return e;
 }
 
@@ -298,7 +211,7 @@ static int print_sources(struct kc_cli *c, const struct sources *s, struct kc_er
                 if (e == 0)
                         e = copy_lines(c, lines, err);
                 if (e < 0 && opt.ignore_errors) {
-                        (void)fprintf(c->err, "error: %s\n", kc_error_message(err));
+                        (void)fprintf(c->out, "error: %s\n", kc_error_message(err));
                         kc_error_done(err);
                         e = 0;
                 }
@@ -306,10 +219,10 @@ static int print_sources(struct kc_cli *c, const struct sources *s, struct kc_er
         return e;
 }
 
-static int run(struct kc_cli *c, char **args, struct kc_error *err)
+static int check(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        KC_CLEANUP(sources_done) struct sources s = {0};
-        if (!args[0] && kc_str_empty(opt.selector))
+        kc_time since;
+        if ((!args[0] && kc_str_empty(opt.selector)) || kc_strv_len(args) > 2)
                 return kc_cli_usage_error(c, "logs", err,
                     "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required "
                     "argument "
@@ -325,7 +238,29 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (opt.all_containers && !kc_str_empty(opt.container))
                 return kc_error_set(
                     err, EINVAL, "--all-containers=true should not be specified with container name %s", opt.container);
-        int e = collect(c, args, &s, err);
+        if (opt.tail < -1)
+                return kc_error_set(err, EINVAL, "--tail must be greater than or equal to -1");
+        if (opt.limit_bytes < 0 || (opt.limit_bytes == 0 && kc_cli_flag_given("limit-bytes")))
+                return kc_error_set(err, EINVAL, "--limit-bytes must be greater than 0");
+        if (opt.since < 0)
+                return kc_error_set(err, EINVAL, "--since must be greater than 0");
+        if (opt.timeout <= 0)
+                return kc_error_set(err, EINVAL, "--pod-running-timeout must be higher than zero");
+        if (!kc_str_empty(opt.since_time) && opt.since > 0)
+                return kc_error_set(err, EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        if (!kc_str_empty(opt.since_time) && kc_time_parse(opt.since_time, &since) < 0)
+                return kc_error_set(err, EINVAL,
+                    "parsing time \"%s\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"%s\" as \"2006\"",
+                    opt.since_time, opt.since_time);
+        return 0;
+}
+
+static int run(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        KC_CLEANUP(sources_done) struct sources s = {0};
+        int e = check(c, args, err);
+        if (e == 0)
+                e = collect(c, args, &s, err);
         if (e != 0)
                 return e;
         if (opt.follow && s.n > 1 && (int64_t)s.n > opt.max_streams)
@@ -333,6 +268,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                     "you are attempting to follow %zu log streams, but maximum allowed concurrency is %lld, use "
                     "--max-log-requests to increase the limit",
                     s.n, (long long)opt.max_streams);
+        kc_terminal_end_on_signals();
         return print_sources(c, &s, err);
 }
 
@@ -341,4 +277,12 @@ const struct kc_command kc_cmd_logs = {.name = "logs",
     .summary = "Print the logs for a container in a pod",
     .flags = flags,
     .n_flags = KC_ARRAY_LEN(flags),
-    .run = run};
+    .run = run,
+    .description =
+        "Prints what containers have written. Without -f it ends with what is there; with -f it goes on, for\n"
+        "several containers line by line as they come.",
+    .examples = "# of the only container of a pod\nkubec logs web\n\n"
+                "# of the instance before the last restart\nkubec logs web -c app --previous\n\n"
+                "# the last 20 lines, and what comes\nkubec logs -f --tail=20 deploy/web\n\n"
+                "# of all containers of all pods with that label\nkubec logs -l app=web --all-containers --prefix\n",
+    .completes = KC_ARGS_POD};

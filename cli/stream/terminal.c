@@ -25,16 +25,21 @@ static void on_signal(int signo)
         _exit(1);
 }
 
+void kc_terminal_end_on_signals(void)
+{
+        struct sigaction action = {.sa_handler = on_signal};
+        sigemptyset(&action.sa_mask);
+        for (size_t i = 0; i < KC_ARRAY_LEN(ending); i++)
+                (void)sigaction(ending[i], &action, &guard.actions[i]);
+}
+
 int kc_terminal_guard(int fd, bool raw)
 {
         if (tcgetattr(fd, &guard.was) < 0)
                 return -errno;
         guard.fd = fd;
         guard.on = 1;
-        struct sigaction action = {.sa_handler = on_signal};
-        sigemptyset(&action.sa_mask);
-        for (size_t i = 0; i < KC_ARRAY_LEN(ending); i++)
-                (void)sigaction(ending[i], &action, &guard.actions[i]);
+        kc_terminal_end_on_signals();
         if (!raw)
                 return 0;
         struct termios t = guard.was;
