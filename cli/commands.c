@@ -18,6 +18,7 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_taint,
             &kc_cmd_cordon,
             &kc_cmd_uncordon,
+            &kc_cmd_drain,
             &kc_cmd_scale,
             &kc_cmd_set,
             &kc_cmd_expose,

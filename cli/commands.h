@@ -37,3 +37,4 @@ extern const struct kc_command kc_cmd_set;
 extern const struct kc_command kc_cmd_expose;
 extern const struct kc_command kc_cmd_autoscale;
 extern const struct kc_command kc_cmd_certificate;
+extern const struct kc_command kc_cmd_drain;

@@ -1,4 +1,4 @@
-/* kubec cordon, uncordon, taint. Main thread. */
+/* kubec taint. Main thread. */
 #include <errno.h>
 #include <string.h>
 
@@ -14,11 +14,6 @@ static struct {
         bool overwrite, all;
 } opt;
 static enum kc_dry_run dry_run;
-
-static const struct kc_flag cordon_flags[] = {
-    {"selector", 'l', KC_FLAG_STRING, &opt.selector, "label query", "Nodes"},
-    {"dry-run", 0, KC_FLAG_STRING, &opt.dry_run, "none, server or client", "Nodes"},
-};
 
 static const struct kc_flag taint_flags[] = {
     {"overwrite", 0, KC_FLAG_BOOL, &opt.overwrite, "allow taints that are there to change", "Nodes"},
@@ -59,47 +54,6 @@ static int each_node(struct kc_cli *c, char *const *args,
                         kc_cli_errors_take(&errors, &why);
         }
         return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
-}
-
-/* --- cordon, uncordon */
-
-static int cordon_one(struct kc_cli *c, const struct kc_found *f, void *arg, struct kc_error *err)
-{
-        bool wanted = *(const bool *)arg;
-        const char *word = wanted ? "cordoned" : "uncordoned";
-        bool there = kc_json_bool_at(f->obj, "spec.unschedulable", false) == wanted;
-        KC_CLEANUP(kc_freep) char *said = kc_asprintf("%s%s", there ? "already " : "", word);
-        if (!there && dry_run != KC_DRY_RUN_CLIENT) {
-                KC_CLEANUP(kc_json_freep)
-                struct json_object *patch = wanted ? kc_json_build("{'spec':{'unschedulable':%b}}", true)
-                                                   : kc_json_build("{'spec':{'unschedulable':null}}");
-                int e = send_patch(c, f, "kubectl-cordon", patch, NULL, err);
-                if (e < 0)
-                        return e;
-        }
-        return kc_cli_print_result(c, f->res, f->obj, NULL, said, dry_run, err);
-}
-
-static int run_cordon_as(struct kc_cli *c, char **args, bool wanted, const char *name, struct kc_error *err)
-{
-        KC_CLEANUP(kc_strv_freep) char **nodes = NULL;
-        if (!args[0] && kc_str_empty(opt.selector))
-                return kc_cli_usage_error(c, name, err, "USAGE: %s NODE [flags]", name);
-        if (!args[0])
-                kc_strv_push(&nodes, "nodes");
-        for (; *args; args++)
-                kc_strv_push_take(&nodes, strchr(*args, '/') ? kc_strdup(*args) : kc_asprintf("nodes/%s", *args));
-        return each_node(c, nodes, cordon_one, &wanted, err);
-}
-
-static int run_cordon(struct kc_cli *c, char **args, struct kc_error *err)
-{
-        return run_cordon_as(c, args, true, "cordon", err);
-}
-
-static int run_uncordon(struct kc_cli *c, char **args, struct kc_error *err)
-{
-        return run_cordon_as(c, args, false, "uncordon", err);
 }
 
 /* --- taint */
@@ -252,18 +206,6 @@ static int run_taint(struct kc_cli *c, char **args, struct kc_error *err)
         return each_node(c, t.resources, taint_one, &t, err);
 }
 
-const struct kc_command kc_cmd_cordon = {.name = "cordon",
-    .usage = "cordon NODE [flags]",
-    .summary = "Mark node as unschedulable",
-    .flags = cordon_flags,
-    .n_flags = KC_ARRAY_LEN(cordon_flags),
-    .run = run_cordon};
-const struct kc_command kc_cmd_uncordon = {.name = "uncordon",
-    .usage = "uncordon NODE [flags]",
-    .summary = "Mark node as schedulable",
-    .flags = cordon_flags,
-    .n_flags = KC_ARRAY_LEN(cordon_flags),
-    .run = run_uncordon};
 const struct kc_command kc_cmd_taint = {.name = "taint",
     .usage = "taint NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ... KEY_N=VAL_N:TAINT_EFFECT_N",
     .summary = "Update the taints on one or more nodes",
