@@ -38,3 +38,4 @@ extern const struct kc_command kc_cmd_expose;
 extern const struct kc_command kc_cmd_autoscale;
 extern const struct kc_command kc_cmd_certificate;
 extern const struct kc_command kc_cmd_drain;
+extern const struct kc_command kc_cmd_edit;

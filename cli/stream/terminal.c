@@ -69,6 +69,13 @@ void kc_terminal_restore(void)
                 (void)sigaction(ending[i], &guard.actions[i], NULL);
 }
 
+void kc_terminal_forget(void)
+{
+        for (size_t i = 0; i < KC_ARRAY_LEN(ending); i++)
+                (void)signal(ending[i], SIG_DFL);
+        (void)signal(SIGPIPE, SIG_DFL);
+}
+
 bool kc_terminal_size(int fd, int *ret_width, int *ret_height)
 {
         struct winsize size;

@@ -14,3 +14,5 @@ void kc_terminal_end_on_signals(void);
 void kc_terminal_restore(void);
 /* False: no terminal, or one without a size. */
 bool kc_terminal_size(int fd, int *ret_width, int *ret_height);
+/* In a child process: signals act as by default again. */
+void kc_terminal_forget(void);
