@@ -30,6 +30,8 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_csrsigning_controller,
     &kc_csrapproving_controller,
     &kc_csrcleaner_controller,
+    &kc_bootstrapsigner_controller,
+    &kc_tokencleaner_controller,
     &kc_garbagecollector_controller,
 };
 const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);

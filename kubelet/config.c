@@ -76,6 +76,18 @@ static const struct setting settings[] = {
         "let requests without credentials in", "Server"},
     {"authentication-token-webhook", "authentication.webhook.enabled", KC_FLAG_BOOL, F(authentication_token_webhook),
         "check bearer tokens by TokenReview", "Server"},
+    {"authentication-token-webhook-cache-ttl", "authentication.webhook.cacheTTL", KC_FLAG_DURATION, F(token_cache_ttl),
+        "how long the answers to TokenReviews are kept", "Server"},
+    {"authorization-webhook-cache-authorized-ttl", "authorization.webhook.cacheAuthorizedTTL", KC_FLAG_DURATION,
+        F(authorized_cache_ttl), "how long a yes to a SubjectAccessReview is kept", "Server"},
+    {"authorization-webhook-cache-unauthorized-ttl", "authorization.webhook.cacheUnauthorizedTTL", KC_FLAG_DURATION,
+        F(unauthorized_cache_ttl), "how long a no is kept", "Server"},
+    {"enable-debugging-handlers", "enableDebuggingHandlers", KC_FLAG_BOOL, F(enable_debugging_handlers),
+        "serve logs, exec, attach, run and port-forward", "Server"},
+    {"rotate-certificates", "rotateCertificates", KC_FLAG_BOOL, F(rotate_certificates),
+        "renew the client certificate before it expires", "Server"},
+    {"rotate-server-certificates", "serverTLSBootstrap", KC_FLAG_BOOL, F(server_tls_bootstrap),
+        "ask the API server for the serving certificate, and renew it", "Server"},
     {"authorization-mode", "authorization.mode", KC_FLAG_STRING, F(authorization_mode), "Webhook or AlwaysAllow",
         "Server"},
     {"cgroup-driver", "cgroupDriver", KC_FLAG_STRING, F(cgroup_driver), "cgroupfs or systemd", "Pods"},
@@ -123,12 +135,10 @@ static const struct setting settings[] = {
 
 /* Accepted for compatibility: set by common installers, of no effect here. */
 static const char *const ignored[] = {"container-runtime", "pod-infra-container-image", "network-plugin",
-    "cloud-provider", "feature-gates", "rotate-certificates", "rotate-server-certificates", "protect-kernel-defaults",
-    "v-module", "make-iptables-util-chains", "kernel-memcg-notification", "enable-server", "event-qps", "event-burst",
-    "enforce-node-allocatable", "topology-manager-policy", "cpu-manager-policy",
-    "authorization-webhook-cache-authorized-ttl", "authorization-webhook-cache-unauthorized-ttl", "provider-id",
-    "authentication-token-webhook-cache-ttl", "hairpin-mode", "pod-cidr", "runtime-cgroups", "kubelet-cgroups",
-    "system-cgroups"};
+    "cloud-provider", "feature-gates", "protect-kernel-defaults", "v-module", "make-iptables-util-chains",
+    "kernel-memcg-notification", "enable-server", "event-qps", "event-burst", "enforce-node-allocatable",
+    "topology-manager-policy", "cpu-manager-policy", "provider-id", "hairpin-mode", "pod-cidr", "runtime-cgroups",
+    "kubelet-cgroups", "system-cgroups"};
 
 static void *at(struct kc_kubelet_config *c, const struct setting *s)
 {
@@ -142,6 +152,10 @@ void kc_kubelet_config_defaults(struct kc_kubelet_config *c)
             .port = 10250,
             .healthz_port = 10248,
             .authentication_token_webhook = true,
+            .enable_debugging_handlers = true,
+            .token_cache_ttl = 120 * KC_SEC,
+            .authorized_cache_ttl = 300 * KC_SEC,
+            .unauthorized_cache_ttl = 30 * KC_SEC,
             .cgroups_per_qos = true,
             .cpu_cfs_quota = true,
             .serialize_image_pulls = true,

@@ -21,7 +21,9 @@ struct kc_kubelet_config {
         int port, healthz_port;
         char *tls_cert_file, *tls_private_key_file, *tls_min_version, *client_ca_file;
         char **tls_cipher_suites;
-        bool anonymous_auth, authentication_token_webhook;
+        bool anonymous_auth, authentication_token_webhook, enable_debugging_handlers;
+        bool rotate_certificates, server_tls_bootstrap;
+        int64_t token_cache_ttl, authorized_cache_ttl, unauthorized_cache_ttl;
         char *authorization_mode;
         int64_t streaming_connection_idle_timeout;
         /* pods */

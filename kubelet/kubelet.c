@@ -15,6 +15,9 @@
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
 
+#define CLIENT_PAIR "kubelet-client"
+#define SERVER_PAIR "kubelet-server"
+
 enum { POOL_THREADS = 256, POOL_QUEUE = 100000, STATUS_WORKERS = 4 };
 
 /* --- Who we are */
@@ -28,7 +31,7 @@ static char *own_hostname(void)
         return kc_strdup(name);
 }
 
-static char *node_name_of(const struct kc_kubelet_config *c)
+char *kc_kubelet_node_name(const struct kc_kubelet_config *c)
 {
         KC_CLEANUP(kc_freep) char *own = own_hostname();
         char *name = kc_str_trim(kc_str_empty(c->hostname_override) ? own : c->hostname_override);
@@ -229,6 +232,65 @@ static int syncloop_check(void *arg, struct kc_error *err)
         return why ? kc_error_set(err, EIO, "%s", why) : 0;
 }
 
+/* --- Certificates */
+
+static void on_client_cert(void *arg)
+{
+        struct kc_kubelet *k = arg;
+        kc_log_info("Certificate rotation detected, shutting down client connections to start using new credentials");
+        kc_rest_reconnect(k->rest);
+}
+
+static void on_server_cert(void *arg)
+{
+        struct kc_kubelet *k = arg;
+        kc_kubelet_server_reload(k->server);
+}
+
+/* From now on the client certificate is the current one of cert_dir, which the kubeconfig's own is at first. */
+static int take_over_client_cert(struct kc_kubelet *k, struct kc_error *err)
+{
+        struct kc_client_config *c = &k->client_config;
+        int r = kc_kubelet_cert_seed(k->config->cert_dir, CLIENT_PAIR, c, err);
+        if (r < 0)
+                return kc_error_wrap(err, "--rotate-certificates");
+        if (c->key_pem)
+                kc_free_secret(c->key_pem, strlen(c->key_pem));
+        c->key_pem = NULL;
+        kc_str_set(&c->cert_pem, NULL);
+        kc_free(c->cert_file);
+        kc_free(c->key_file);
+        c->cert_file = kc_kubelet_cert_path(k->config->cert_dir, CLIENT_PAIR);
+        c->key_file = kc_strdup(c->cert_file);
+        return 0;
+}
+
+static void make_cert_managers(struct kc_kubelet *k)
+{
+        const struct kc_kubelet_config *c = k->config;
+        KC_CLEANUP(kc_strv_freep) char **names = kc_strv_copy(k->node_ips);
+        kc_strv_push(&names, k->node_name);
+        struct kc_kubelet_cert_opts o = {.loop = k->loop,
+            .pool = k->pool,
+            .rest = k->rest,
+            .dir = c->cert_dir,
+            .pair = CLIENT_PAIR,
+            .signer = "kubernetes.io/kube-apiserver-client-kubelet",
+            .node_name = k->node_name,
+            .on_new = on_client_cert,
+            .arg = k};
+        if (k->rest && c->rotate_certificates)
+                k->client_cert = kc_kubelet_certs_new(&o);
+        if (!k->rest || !c->server_tls_bootstrap)
+                return;
+        o.pair = SERVER_PAIR;
+        o.signer = "kubernetes.io/kubelet-serving";
+        o.server = true;
+        o.names = names;
+        o.on_new = on_server_cert;
+        k->server_cert = kc_kubelet_certs_new(&o);
+}
+
 static int make_api(struct kc_kubelet *k, struct kc_error *err)
 {
         const struct kc_kubelet_config *c = k->config;
@@ -238,6 +300,8 @@ static int make_api(struct kc_kubelet *k, struct kc_error *err)
                 return 0;
         }
         int r = kc_client_config_for_daemon(c->kubeconfig, &k->client_config, err);
+        if (r == 0 && c->rotate_certificates)
+                r = take_over_client_cert(k, err);
         if (r < 0)
                 return r;
         struct kc_rest_opts o = {
@@ -346,6 +410,12 @@ static int make_runtime(struct kc_kubelet *k, struct kc_error *err)
 static int ensure_certificate(struct kc_kubelet *k, char **ret_cert, char **ret_key, struct kc_error *err)
 {
         const struct kc_kubelet_config *c = k->config;
+        /* Until it is issued there is none, as upstream: nobody could verify one of our own. */
+        if (k->server_cert) {
+                *ret_cert = kc_kubelet_cert_path(c->cert_dir, SERVER_PAIR);
+                *ret_key = kc_strdup(*ret_cert);
+                return 0;
+        }
         if (!kc_str_empty(c->tls_cert_file)) {
                 *ret_cert = kc_strdup(c->tls_cert_file);
                 *ret_key = kc_strdup(c->tls_private_key_file);
@@ -384,10 +454,15 @@ static int make_server(struct kc_kubelet *k, struct kc_error *err)
             .port = c->port,
             .cert_file = cert,
             .key_file = key,
+            .cert_may_come_later = k->server_cert != NULL,
             .client_ca_file = kc_str_empty(c->client_ca_file) ? NULL : c->client_ca_file,
             .tls_cipher_suites = c->tls_cipher_suites,
             .tls_min_version = c->tls_min_version,
             .anonymous_auth = c->anonymous_auth,
+            .debugging_handlers = c->enable_debugging_handlers,
+            .token_cache_ttl = c->token_cache_ttl,
+            .authorized_cache_ttl = c->authorized_cache_ttl,
+            .unauthorized_cache_ttl = c->unauthorized_cache_ttl,
             .authentication_webhook = c->authentication_token_webhook,
             .authorization_always_allow = kc_streq(c->authorization_mode, "AlwaysAllow"),
             .healthz_address = c->healthz_bind_address,
@@ -448,7 +523,10 @@ static int make_parts(struct kc_kubelet *k, struct kc_error *err)
                 r = make_runtime(k, err);
         if (r == 0)
                 r = make_files(k, err);
-        return r == 0 ? make_server(k, err) : r;
+        if (r < 0)
+                return r;
+        make_cert_managers(k);
+        return make_server(k, err);
 }
 
 int kc_kubelet_new(
@@ -457,7 +535,7 @@ int kc_kubelet_new(
         KC_CLEANUP(kc_kubelet_freep) struct kc_kubelet *k = KC_NEW(struct kc_kubelet);
         k->config = config;
         k->loop = loop;
-        k->node_name = node_name_of(config);
+        k->node_name = kc_kubelet_node_name(config);
         k->node_ips = node_ips_of(config);
         k->workers = kc_map_new(kc_workers_free);
         pthread_mutex_init(&k->admission, NULL);
@@ -480,6 +558,10 @@ int kc_kubelet_start(struct kc_kubelet *k, struct kc_error *err)
         /* Static pods run without the API server, which may be one of them. */
         kc_controller_start(k->sync_controller);
         kc_node_start(k->node);
+        if (k->client_cert)
+                kc_kubelet_certs_start(k->client_cert);
+        if (k->server_cert)
+                kc_kubelet_certs_start(k->server_cert);
         if (k->informers) {
                 kc_informers_start(k->informers);
                 kc_informers_on_synced(k->informers, on_synced, k);
@@ -529,7 +611,11 @@ void kc_kubelet_free(struct kc_kubelet *k)
         kc_kubelet_server_free(k->server);
         kc_file_source_free(k->files);
         kc_informers_free(k->informers);
+        kc_kubelet_certs_stop(k->client_cert);
+        kc_kubelet_certs_stop(k->server_cert);
         drain(k);
+        kc_kubelet_certs_free(k->client_cert);
+        kc_kubelet_certs_free(k->server_cert);
         kc_controller_free(k->sync_controller);
         kc_status_manager_free(k->statuses);
         kc_timer_free(k->housekeeping);

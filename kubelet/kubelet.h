@@ -5,6 +5,8 @@
 
 struct kc_kubelet;
 
+/* --hostname-override or the hostname, in lower case. Heap. */
+char *kc_kubelet_node_name(const struct kc_kubelet_config *c);
 /* Connects nothing yet. config must outlive it. */
 int kc_kubelet_new(
     struct kc_loop *loop, const struct kc_kubelet_config *config, struct kc_kubelet **ret, struct kc_error *err);

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "client/informer.h"
 #include "client/workqueue.h"
+#include "kubelet/certificates/certificates.h"
 #include "kubelet/config.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/node/node.h"
@@ -78,6 +79,7 @@ struct kc_kubelet {
         struct kc_node *node;
         struct kc_file_source *files;
         struct kc_kubelet_server *server;
+        struct kc_kubelet_certs *client_cert, *server_cert; /* NULL: not renewed by us */
         struct kc_health *health;
         struct json_object *configz;
         struct kc_pleg *pleg;

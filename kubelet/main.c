@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/daemon.h"
+#include "kubelet/certificates/certificates.h"
 #include "kubelet/kubelet.h"
 
 struct run {
@@ -34,6 +35,15 @@ static int check_swap(const struct kc_kubelet_config *c, struct kc_error *err)
         return 0;
 }
 
+/* A kubelet without credentials gets them first. */
+static int bootstrap(const struct kc_kubelet_config *c, struct kc_error *err)
+{
+        if (kc_str_empty(c->bootstrap_kubeconfig) || kc_str_empty(c->kubeconfig))
+                return 0;
+        KC_CLEANUP(kc_freep) char *node_name = kc_kubelet_node_name(c);
+        return kc_kubelet_bootstrap(c->kubeconfig, c->bootstrap_kubeconfig, c->cert_dir, node_name, err);
+}
+
 static int run(struct kc_kubelet_config *config, struct kc_error *err)
 {
         KC_CLEANUP(kc_loop_freep) struct kc_loop *loop = NULL;
@@ -41,6 +51,8 @@ static int run(struct kc_kubelet_config *config, struct kc_error *err)
         int r = kc_daemon_init("kubelet", err);
         if (r == 0)
                 r = check_swap(config, err);
+        if (r == 0)
+                r = bootstrap(config, err);
         if (r == 0)
                 r = kc_loop_new("kubelet", &loop, err);
         if (r == 0)

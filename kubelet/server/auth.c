@@ -10,10 +10,7 @@
 #include "base/str.h"
 #include "kubelet/server/server_internal.h"
 
-#define TOKEN_TTL (120 * KC_SEC)
 #define TOKEN_FAILED_TTL (10 * KC_SEC)
-#define ALLOWED_TTL (300 * KC_SEC)
-#define DENIED_TTL (30 * KC_SEC)
 
 enum { CACHE_MAX = 4096 };
 
@@ -93,7 +90,7 @@ static void remember_token(struct kc_kubelet_server *s, const char *key, const s
 {
         struct known_token *t = KC_NEW(struct known_token);
         t->who = who ? kc_json_copy(who) : NULL;
-        t->until = kc_clock_mono(NULL) + (who ? TOKEN_TTL : TOKEN_FAILED_TTL);
+        t->until = kc_clock_mono(NULL) + (who ? s->o.token_cache_ttl : TOKEN_FAILED_TTL);
         pthread_mutex_lock(&s->mutex);
         make_room(s->tokens);
         (void)kc_map_set(s->tokens, key, t);
@@ -231,7 +228,7 @@ static void remember_decision(struct kc_kubelet_server *s, const char *key, bool
 {
         struct decision *d = KC_NEW(struct decision);
         d->allowed = allowed;
-        d->until = kc_clock_mono(NULL) + (allowed ? ALLOWED_TTL : DENIED_TTL);
+        d->until = kc_clock_mono(NULL) + (allowed ? s->o.authorized_cache_ttl : s->o.unauthorized_cache_ttl);
         pthread_mutex_lock(&s->mutex);
         make_room(s->decisions);
         (void)kc_map_set(s->decisions, key, d);

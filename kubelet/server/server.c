@@ -107,27 +107,31 @@ static void get_healthz(struct kc_ks_request *r)
 
 enum { GET = 1, POST = 2 };
 
+/* Without --enable-debugging-handlers. */
+enum debug { ALWAYS, REFUSED, ABSENT };
+
 /* parts: how many components the path has; max 0: any number. */
 static const struct route {
         const char *first, *second; /* second NULL: any */
         size_t min, max;
         int methods;
         void (*fn)(struct kc_ks_request *r);
+        enum debug debug;
 } routes[] = {
     {"healthz", NULL, 1, 2, GET, get_healthz},
     {"pods", NULL, 1, 1, GET, get_pods},
-    {"runningpods", NULL, 1, 1, GET, kc_ks_running_pods},
-    {"configz", NULL, 1, 1, GET, get_configz},
+    {"runningpods", NULL, 1, 1, GET, kc_ks_running_pods, REFUSED},
+    {"configz", NULL, 1, 1, GET, get_configz, ABSENT},
     {"metrics", "cadvisor", 2, 2, GET, kc_ks_metrics_cadvisor},
     {"metrics", "resource", 2, 2, GET, kc_ks_metrics_resource},
     {"metrics", "probes", 2, 2, GET, get_metrics_probes},
     {"metrics", NULL, 1, 1, GET, get_metrics},
     {"stats", "summary", 2, 2, GET | POST, kc_ks_stats_summary},
-    {"containerLogs", NULL, 4, 4, GET, kc_ks_container_logs},
-    {"exec", NULL, 4, 5, GET | POST, kc_ks_exec},
-    {"attach", NULL, 4, 5, GET | POST, kc_ks_attach},
-    {"run", NULL, 4, 5, POST, kc_ks_run},
-    {"portForward", NULL, 3, 4, GET | POST, kc_ks_port_forward},
+    {"containerLogs", NULL, 4, 4, GET, kc_ks_container_logs, REFUSED},
+    {"exec", NULL, 4, 5, GET | POST, kc_ks_exec, REFUSED},
+    {"attach", NULL, 4, 5, GET | POST, kc_ks_attach, REFUSED},
+    {"run", NULL, 4, 5, POST, kc_ks_run, REFUSED},
+    {"portForward", NULL, 3, 4, GET | POST, kc_ks_port_forward, REFUSED},
 };
 
 /* Components of the path, decoded; NULL when they cannot be. */
@@ -169,8 +173,11 @@ static void handle(void *arg)
         const struct route *route = r->parts ? route_of(r->parts, &method_ok, kc_http_req_method(r->req)) : NULL;
         if (atomic_load(&r->s->closed) || kc_ks_authenticate(r) < 0 || kc_ks_authorize(r) < 0)
                 goto out; /* answered, or nobody is there any more */
-        if (!route)
+        bool off = route && !r->s->o.debugging_handlers;
+        if (!route || (off && route->debug == ABSENT))
                 not_found(r->req);
+        else if (off && route->debug == REFUSED)
+                kc_ks_reply_text(r->req, 405, "Debug endpoints are disabled.\n");
         else if (!method_ok)
                 kc_ks_reply_text(r->req, 405, "405: Method Not Allowed");
         else
@@ -231,6 +238,7 @@ static int listen_secure(struct kc_kubelet_server *s, const struct kc_kubelet_se
             .client_ca_file = kc_str_empty(o->client_ca_file) ? NULL : o->client_ca_file,
             .min_version = o->tls_min_version,
             .cipher_suites = o->tls_cipher_suites,
+            .cert_may_come_later = o->cert_may_come_later,
             .alpn_h2 = true};
         int r = kc_tls_server_new(&tls, &s->tls, err);
         if (r < 0)
@@ -280,6 +288,12 @@ int kc_kubelet_server_new(const struct kc_kubelet_server_opts *o, struct kc_kube
                 return kc_error_wrap(err, "kubelet server");
         *ret = KC_TAKE(s);
         return 0;
+}
+
+void kc_kubelet_server_reload(struct kc_kubelet_server *s)
+{
+        if (s && s->tls)
+                kc_tls_server_recheck(s->tls);
 }
 
 int kc_kubelet_server_port(const struct kc_kubelet_server *s)

@@ -5,9 +5,9 @@
  *   /run (one command, its output as the answer)
  *   /exec /attach /portForward (passed on to the runtime's streaming server)
  *
- * Authentication: client certificate of client_ca_file, or bearer token by TokenReview (cached 2 min; failures 10 s);
+ * Authentication: client certificate of client_ca_file, or bearer token by TokenReview (cached; failures 10 s);
  * authorization: SubjectAccessReview of nodes/{proxy,stats,log,metrics,healthz,pods,configz} with upstream's mapping
- * and the node's name (cached 5 min / 30 s), verb from the method. Without credentials: 401 "Unauthorized"; refused:
+ * and the node's name (cached), verb from the method. Without credentials: 401 "Unauthorized"; refused:
  * 403 "Forbidden (user=..., verb=..., resource=nodes, subresource(s)=[proxy])". Requests that block run on the pool. */
 #pragma once
 
@@ -50,9 +50,13 @@ struct kc_kubelet_server_opts {
         const char *address; /* --address */
         int port;            /* 0: no server */
         const char *cert_file, *key_file, *client_ca_file;
+        bool cert_may_come_later; /* handshakes fail until the files are there */
         char *const *tls_cipher_suites;
         const char *tls_min_version;
-        bool anonymous_auth; /* default false */
+        bool anonymous_auth;     /* default false */
+        bool debugging_handlers; /* else what runs in or reads from containers answers 405 "Debug endpoints are
+                                    disabled." */
+        int64_t token_cache_ttl, authorized_cache_ttl, unauthorized_cache_ttl; /* usec */
         bool authentication_webhook, authorization_always_allow;
         const char *healthz_address;    /* "127.0.0.1" */
         int healthz_port;               /* 0: none */
@@ -62,6 +66,8 @@ struct kc_kubelet_server_opts {
         struct kc_kubelet_server_ops ops;
 };
 int kc_kubelet_server_new(const struct kc_kubelet_server_opts *o, struct kc_kubelet_server **ret, struct kc_error *err);
+/* The serving certificate is another: new connections get it. Any thread; NULL is fine. */
+void kc_kubelet_server_reload(struct kc_kubelet_server *s);
 /* Ports in use; 0: none. */
 int kc_kubelet_server_port(const struct kc_kubelet_server *s);
 int kc_kubelet_server_healthz_port(const struct kc_kubelet_server *s);

@@ -152,6 +152,15 @@ void kc_rest_close(struct kc_rest *r)
         kc_http_client_free(http);
 }
 
+void kc_rest_reconnect(struct kc_rest *r)
+{
+        pthread_mutex_lock(&r->lock);
+        struct kc_http_client *http = r->http; /* only the loop closes it */
+        pthread_mutex_unlock(&r->lock);
+        if (http)
+                kc_http_client_reconnect(http);
+}
+
 static void unref(struct kc_rest *r)
 {
         if (atomic_fetch_sub(&r->refs, 1) != 1)

@@ -56,6 +56,8 @@ KC_DEFINE_CLEANUP(struct kc_rest *, kc_rest_free)
  * The client stays valid until kc_rest_free. A daemon ends in this order: loop stops, kc_rest_close, kc_pool_free
  * (whose workers would wait for the loop for ever otherwise), controllers and informers, kc_rest_free, kc_loop_free. */
 void kc_rest_close(struct kc_rest *r);
+/* A client certificate in files was renewed: new calls go over new connections, which show it. On the loop. */
+void kc_rest_reconnect(struct kc_rest *r);
 struct kc_loop *kc_rest_loop(struct kc_rest *r);
 
 /* --- Blocking calls: worker threads only, never the loop's. ns NULL or "" for cluster scope (or all namespaces in

@@ -40,6 +40,10 @@ int kc_http_client_new(
 void kc_http_client_free(struct kc_http_client *c);
 KC_DEFINE_CLEANUP(struct kc_http_client *, kc_http_client_free)
 
+/* New calls get new connections, made with the files as they are now; calls under way end where they are. On the loop.
+ */
+void kc_http_client_reconnect(struct kc_http_client *c);
+
 struct kc_http_call_opts {
         const char *method; /* NULL: GET */
         const char *url;

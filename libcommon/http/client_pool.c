@@ -139,3 +139,24 @@ void http_pool_free_all(struct kc_http_client *c)
                 free_origin(o);
         }
 }
+
+void kc_http_client_reconnect(struct kc_http_client *c)
+{
+        if (c->tls)
+                kc_tls_client_recheck(c->tls);
+        if (c->tls_proxy)
+                kc_tls_client_recheck(c->tls_proxy);
+        KC_LIST_FOREACH(&c->origins, o, struct http_origin, node)
+        {
+                o->busy++;
+                KC_LIST_FOREACH(&o->links, l, struct http_link, node)
+                {
+                        l->draining = true;
+                        http_link_enter(l);
+                        http_link_leave(l); /* closes it when it has no calls */
+                }
+                close_idle(o);
+                o->busy--;
+                http_pool_dispatch(o);
+        }
+}

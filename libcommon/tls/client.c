@@ -136,6 +136,11 @@ void kc_tls_client_free(struct kc_tls_client *c)
         kc_free(c);
 }
 
+void kc_tls_client_recheck(struct kc_tls_client *c)
+{
+        tls_reload_recheck(&c->reload);
+}
+
 static bool set_name(SSL *ssl, const char *name)
 {
         struct kc_ip ip;

@@ -132,6 +132,13 @@ static void reload(struct tls_reload *r)
         kc_log_info("Reloaded TLS files", "file", r->files[0] ? r->files[0] : r->files[2]);
 }
 
+void tls_reload_recheck(struct tls_reload *r)
+{
+        pthread_mutex_lock(&r->lock);
+        r->checked = kc_clock_mono(r->clock) - KC_TLS_RECHECK;
+        pthread_mutex_unlock(&r->lock);
+}
+
 SSL *tls_reload_ssl(struct tls_reload *r)
 {
         pthread_mutex_lock(&r->lock);

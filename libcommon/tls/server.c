@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -126,6 +127,14 @@ static int set_client_verification(SSL_CTX *ctx, const struct kc_tls_server_opts
         return 0;
 }
 
+/* The handshake ends with an internal error, as Go's without a certificate. */
+static int no_certificate(SSL *ssl, void *arg)
+{
+        (void)ssl;
+        (void)arg;
+        return 0;
+}
+
 static int set_up_context(struct kc_tls_server *s, SSL_CTX *ctx, struct kc_error *err)
 {
         const struct kc_tls_server_opts *o = &s->opts;
@@ -135,6 +144,10 @@ static int set_up_context(struct kc_tls_server *s, SSL_CTX *ctx, struct kc_error
         r = set_ciphers(ctx, o->cipher_suites, err);
         if (r < 0)
                 return r;
+        if (o->cert_may_come_later && access(o->cert_file, F_OK) < 0 && errno == ENOENT) {
+                SSL_CTX_set_cert_cb(ctx, no_certificate, NULL);
+                return 0;
+        }
         if (SSL_CTX_use_certificate_chain_file(ctx, o->cert_file) != 1)
                 return kc_error_set(err, EINVAL, "certificate %s: %s", o->cert_file, kc_tls_errors());
         if (SSL_CTX_use_PrivateKey_file(ctx, o->key_file, SSL_FILETYPE_PEM) != 1)
@@ -214,6 +227,11 @@ void kc_tls_server_set_clock(struct kc_tls_server *s, const struct kc_clock *clo
 {
         s->reload.clock = clock;
         s->reload.checked = kc_clock_mono(clock);
+}
+
+void kc_tls_server_recheck(struct kc_tls_server *s)
+{
+        tls_reload_recheck(&s->reload);
 }
 
 SSL *kc_tls_server_ssl(struct kc_tls_server *s)

@@ -17,6 +17,7 @@ struct kc_tls_server_opts {
         const char *more_client_ca_file; /* NULL: none */
         const char *min_version;         /* "VersionTLS12" (default) or "VersionTLS13" */
         char *const *cipher_suites;      /* IANA names of TLS 1.2 suites, strv; NULL: upstream's secure default */
+        bool cert_may_come_later;        /* without the files handshakes fail until they are there */
         bool alpn_h2;                    /* offer h2 and http/1.1, else only http/1.1 */
 };
 
@@ -26,6 +27,8 @@ struct kc_tls_server;
 int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server **ret, struct kc_error *err);
 void kc_tls_server_free(struct kc_tls_server *s);
 KC_DEFINE_CLEANUP(struct kc_tls_server *, kc_tls_server_free)
+/* The files are looked at again at the next handshake, whenever they were last. */
+void kc_tls_server_recheck(struct kc_tls_server *s);
 /* A new SSL in accept state; the caller's. */
 SSL *kc_tls_server_ssl(struct kc_tls_server *s);
 
@@ -40,6 +43,7 @@ struct kc_tls_client;
 int kc_tls_client_new(const struct kc_tls_client_opts *o, struct kc_tls_client **ret, struct kc_error *err);
 void kc_tls_client_free(struct kc_tls_client *c);
 KC_DEFINE_CLEANUP(struct kc_tls_client *, kc_tls_client_free)
+void kc_tls_client_recheck(struct kc_tls_client *c); /* as kc_tls_server_recheck */
 enum kc_tls_alpn { KC_TLS_ALPN_NONE, KC_TLS_ALPN_H2, KC_TLS_ALPN_H2_OR_H1, KC_TLS_ALPN_H1 };
 /* A new SSL in connect state, with SNI and verification set; the caller's. host is checked unless the options have a
  * server_name. */

@@ -40,6 +40,9 @@ void tls_reload_done(struct tls_reload *r);
 /* A new SSL of the current context; a changed but bad file is logged once and the old context stays in use. */
 SSL *tls_reload_ssl(struct tls_reload *r);
 
+/* The next SSL looks at the files. */
+void tls_reload_recheck(struct tls_reload *r);
+
 /* A context that keeps the certificate that did not verify, for messages. */
 void tls_keep_rejected(SSL_CTX *ctx);
 

@@ -81,3 +81,165 @@ issued denied && fail "a denied request was signed"
 has "masters are refused" "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed" \
     "$(request masters kubernetes.io/kube-apiserver-client '["client auth"]' /O=system:masters/CN=eve alice 2>&1)"
 
+
+echo "--- bootstrap: a token makes a node"
+# bootstrap_token <id> <secret> [data lines]
+bootstrap_token() {
+    kubectl apply -f - >/dev/null <<SECRET || fail "bootstrap token $1"
+apiVersion: v1
+kind: Secret
+metadata: {name: bootstrap-token-$1, namespace: kube-system}
+type: bootstrap.kubernetes.io/token
+stringData:
+  token-id: $1
+  token-secret: $2
+  usage-bootstrap-authentication: "true"
+  usage-bootstrap-signing: "true"
+  auth-extra-groups: system:bootstrappers:kubec:default-node-token
+  ${3-}
+SECRET
+}
+bootstrap_token abcdef 0123456789abcdef
+kubectl apply -f "$TESTS_DIR/../deploy/rbac/bootstrap.yaml" >/dev/null || fail "the bindings of nodes"
+kubeconfig bootstrap abcdef.0123456789abcdef
+KUBELET_PORT=$(free_port)
+start_kubelet() { # <name> [flags]
+    local name=$1
+    shift
+    "$KUBEC_BIN/kubelet" --kubeconfig="$WORK/$name-kubelet.kubeconfig" --bootstrap-kubeconfig="$WORK/bootstrap.kubeconfig" \
+        --cert-dir="$WORK/$name-pki" --root-dir="$WORK/$name-root" --hostname-override="$name" --node-ip=127.0.0.1 \
+        --container-runtime-endpoint="unix://$WORK/no-runtime.sock" --pod-logs-dir="$WORK/$name-logs" \
+        --container-log-dir="$WORK/$name-links" --cni-conf-dir= --address=127.0.0.1 --port="$KUBELET_PORT" --healthz-port=0 \
+        --client-ca-file="$WORK/ca.crt" --fail-swap-on=false --rotate-certificates "$@" >>"$WORK/$name.log" 2>&1 &
+    KUBELET_PID=$!
+    PIDS+=("$KUBELET_PID")
+}
+start_kubelet node1 --rotate-server-certificates
+# csr_of <user> <signer> [which]: the name of a request of that user.
+csr_of() {
+    kubectl get csr -o json --field-selector "spec.signerName=$2" |
+        jq -r "[.items[] | select(.spec.username == \"$1\")] | sort_by(.metadata.creationTimestamp)[${3:-0}].metadata.name // empty"
+}
+asked() { [ -n "$(csr_of "$@")" ]; }
+client_signer=kubernetes.io/kube-apiserver-client-kubelet serving_signer=kubernetes.io/kubelet-serving
+eventually 60 asked system:bootstrap:abcdef $client_signer || { fail "the kubelet asks for a certificate"; cat "$WORK/node1.log"; }
+eventually 60 test -s "$WORK/node1-kubelet.kubeconfig" || { fail "the kubelet has a kubeconfig"; tail -20 "$WORK/node1.log"; }
+has "why it was approved" "Approved:AutoApproved:Auto approving kubelet client certificate after SubjectAccessReview.;" \
+    "$(conditions "$(csr_of system:bootstrap:abcdef $client_signer)")"
+current=$WORK/node1-pki/kubelet-client-current.pem
+is "subject" "subject=O = system:nodes, CN = system:node:node1" "$(openssl x509 -in "$current" -noout -subject)"
+is "the link" "kubelet-client-2" "$(basename "$(readlink "$current")" | cut -c1-16)"
+is "nobody else reads the key" 600 "$(stat -L -c %a "$current")"
+is "the kubeconfig" "$current $current" \
+    "$(kubectl --kubeconfig "$WORK/node1-kubelet.kubeconfig" config view -o 'jsonpath={.users[0].user.client-certificate} {.users[0].user.client-key}')"
+eventually 60 kubectl get node node1 || { fail "the node registers with its own certificate"; tail -20 "$WORK/node1.log"; }
+
+echo "--- its serving certificate: asked for, approved by hand, used at once and by the API server"
+eventually 60 asked system:node:node1 $serving_signer || fail "the kubelet asks for a serving certificate"
+serving=$(csr_of system:node:node1 $serving_signer)
+kubelet() { curl -s --max-time 30 --cacert "$WORK/ca.crt" "$@"; }
+has "no certificate yet" "tlsv1 alert internal error" "$(kubelet -v "https://127.0.0.1:$KUBELET_PORT/healthz" 2>&1)"
+has "it waits for somebody" Pending "$(kubectl get csr "$serving" --no-headers)"
+kubectl certificate approve "$serving" >/dev/null
+served() { kubelet -o /dev/null "https://127.0.0.1:$KUBELET_PORT/healthz"; }
+eventually 60 served || { fail "the kubelet serves with it"; tail -20 "$WORK/node1.log"; }
+is "names" "DNS:node1, IP Address:127.0.0.1" "$(names_of "$WORK/node1-pki/kubelet-server-current.pem")"
+
+echo "--- who may ask the kubelet for what"
+kubectl create clusterrole kubelet-pods --verb=get --resource=nodes/pods >/dev/null
+kubectl create clusterrolebinding kubelet-pods --clusterrole=kubelet-pods --user=bob >/dev/null
+bob() { kubelet -w ' %{http_code}' -o "${2:-/dev/null}" --cert "$WORK/bob.crt" --key "$WORK/bob.key" "https://127.0.0.1:$KUBELET_PORT$1"; }
+is "nobody" "Unauthorized 401" "$(kubelet -w ' %{http_code}' "https://127.0.0.1:$KUBELET_PORT/pods")"
+is "bob may see pods: nodes/pods is enough" " 200" "$(bob /pods)"
+is "and nothing else" "Forbidden (user=bob, verb=get, resource=nodes, subresource(s)=[configz proxy]) 403" "$(bob /configz /dev/stdout)"
+is "nor run things" " 403" "$(bob /exec/default/p/c?command=id)"
+has "a token is looked up" " 200" "$(kubelet -w ' %{http_code}' -H 'Authorization: Bearer admin-token' "https://127.0.0.1:$KUBELET_PORT/pods")"
+is "a bad one is not" "Unauthorized 401" "$(kubelet -w ' %{http_code}' -H 'Authorization: Bearer admin-tokem' "https://127.0.0.1:$KUBELET_PORT/pods")"
+
+echo "--- renewal: a certificate near its end is replaced without a restart, debugging off, TLS 1.3 only"
+kill "$KUBELET_PID" && wait_gone "$KUBELET_PID" 20 || fail "the kubelet ends"
+# A client certificate, two thirds of whose life are over, as the kubeconfig's own.
+printf '[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=%s\ndatabase=%s/db\nserial=%s/serial\ndefault_md=sha256\npolicy=p\n[p]\n' "$WORK" "$WORK" "$WORK" >"$WORK/ca.cnf"
+printf 'organizationName=supplied\ncommonName=supplied\n' >>"$WORK/ca.cnf"
+: >"$WORK/db"
+echo 1234 >"$WORK/serial"
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=system:nodes/CN=system:node:node1 \
+    -keyout "$WORK/old.key" -out "$WORK/old.csr" 2>/dev/null
+openssl ca -batch -notext -config "$WORK/ca.cnf" -cert "$WORK/ca.crt" -keyfile "$WORK/ca.key" -in "$WORK/old.csr" \
+    -out "$WORK/old.crt" -startdate "$(date -u -d '-20 hours' +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d '+2 hours' +%Y%m%d%H%M%SZ)" \
+    -extfile <(echo extendedKeyUsage=clientAuth) >/dev/null 2>&1 || fail "the old certificate"
+rm -r "$WORK/node1-pki"
+cp "$WORK/ca.crt" "$WORK/node1-ca.crt"
+cat >"$WORK/node1-kubelet.kubeconfig" <<CONFIG
+apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "https://127.0.0.1:$API_PORT", certificate-authority: "$WORK/ca.crt"}}]
+users: [{name: node, user: {client-certificate: "$WORK/old.crt", client-key: "$WORK/old.key"}}]
+contexts: [{name: test, context: {cluster: test, user: node}}]
+current-context: test
+CONFIG
+start_kubelet node1 --enable-debugging-handlers=false --tls-min-version=VersionTLS13
+eventually 60 asked system:node:node1 $client_signer || fail "the kubelet renews"
+renewed=$(csr_of system:node:node1 $client_signer)
+eventually 60 issued "$renewed" || fail "the renewal is issued"
+is "why" "Approved:AutoApproved:Auto approving self kubelet client certificate after SubjectAccessReview.;" "$(conditions "$renewed")"
+fresh() { openssl x509 -in "$current" -noout -checkend 36000 >/dev/null 2>&1; }
+eventually 60 fresh || fail "the new certificate is current"
+eventually 60 grep -q "Certificate rotation detected" "$WORK/node1.log" || fail "connections are made anew"
+self_signed() { curl -sk -o /dev/null "https://127.0.0.1:$KUBELET_PORT/"; }
+eventually 60 self_signed || fail "without serverTLSBootstrap a certificate of its own"
+is "TLS 1.2 is refused" "" "$(curl -sk --tls-max 1.2 "https://127.0.0.1:$KUBELET_PORT/healthz")"
+admin() { curl -sk -w ' %{http_code}' --cert "$WORK/admin.crt" --key "$WORK/admin.key" "https://127.0.0.1:$KUBELET_PORT$1"; }
+is "exec" "Debug endpoints are disabled.
+ 405" "$(admin /exec/default/p/c?command=id)"
+is "logs" "Debug endpoints are disabled.
+ 405" "$(admin /containerLogs/default/p/c)"
+is "configz" " 404" "$(admin /configz | grep -o ' 404')"
+has "pods are not debugging" " 200" "$(admin /pods)"
+
+echo "--- a node can have only its own name"
+cp "$WORK/node1-kubelet.kubeconfig" "$WORK/node1.kubeconfig"
+request othernode $client_signer '["digital signature","client auth"]' /O=system:nodes/CN=system:node:node2 node1
+request extrasan $client_signer '["digital signature","client auth"]' /O=system:nodes/CN=system:node:node1 node1 DNS:kubernetes
+request wrongusage $client_signer '["digital signature","client auth","server auth"]' /O=system:nodes/CN=system:node:node1 node1
+request twogroups $client_signer '["digital signature","client auth"]' /O=system:nodes/O=system:masters/CN=system:node:node1 node1
+request servingother $serving_signer '["digital signature","server auth"]' /O=system:nodes/CN=system:node:node2 node1 DNS:node2
+request own $client_signer '["digital signature","client auth"]' /O=system:nodes/CN=system:node:node1 node1
+eventually 60 issued own || fail "its own name is approved"
+eventually 60 grep -q 'recognized csr \\"othernode\\" as \[nodeclient\]' "$WORK/kcm.log" || fail "the other's name is looked at"
+for name in othernode extrasan wrongusage twogroups servingother; do
+    is "$name is not approved" "" "$(conditions $name)"
+    issued $name && fail "$name was signed"
+done
+for name in extrasan wrongusage twogroups; do
+    kubectl certificate approve $name >/dev/null
+    eventually 60 failed $name || fail "$name fails even when somebody approves it"
+done
+has "why" "DNS subjectAltNames are not allowed" "$(conditions extrasan)"
+has "why" "usages did not match [client auth digital signature key encipherment]" "$(conditions wrongusage)"
+has "why" "subject organization is not system:nodes" "$(conditions twogroups)"
+kill "$KUBELET_PID" && wait_gone "$KUBELET_PID" 20 || fail "the kubelet ends"
+
+echo "--- cluster-info: signed by each token that may, cleaned up with it"
+printf 'apiVersion: v1\nkind: Config\nclusters: [{name: "", cluster: {server: "https://127.0.0.1:%s"}}]\n' "$API_PORT" >"$WORK/cluster-info"
+kubectl -n kube-public create configmap cluster-info --from-file=kubeconfig="$WORK/cluster-info" >/dev/null
+info() { kubectl -n kube-public get configmap cluster-info -o json | jq -r "$1"; }
+expected=$(python3 - "$WORK/cluster-info" <<'PY'
+import base64, hashlib, hmac, sys
+enc = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=").decode()
+head = enc(b'{"alg":"HS256","kid":"abcdef"}')
+mac = hmac.new(b"0123456789abcdef", (head + "." + enc(open(sys.argv[1], "rb").read())).encode(), hashlib.sha256).digest()
+print(head + ".." + enc(mac))
+PY
+)
+signed() { [ "$(info '.data["jws-kubeconfig-abcdef"]')" = "$expected" ]; }
+eventually 60 signed || fail "cluster-info is signed: $(info .data)"
+bootstrap_token short1 0123456789abcdef "expiration: \"$(date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ)\""
+bootstrap_token broken 0123456789abcdef 'expiration: tomorrow'
+removed() { ! kubectl -n kube-system get secret "$1" >/dev/null 2>&1; }
+eventually 60 removed bootstrap-token-broken || fail "a token whose expiry cannot be read goes"
+eventually 60 removed bootstrap-token-short1 || fail "an expired token goes"
+keys() { [ "$(info '.data | keys | join(" ")')" = "jws-kubeconfig-abcdef kubeconfig" ]; }
+eventually 60 keys || fail "and its signature with it: $(info .data)"
+kubectl -n kube-system get secret bootstrap-token-abcdef >/dev/null || fail "one that does not expire stays"
+has "anyone may read it" '"kubeconfig"' "$(curl -s --cacert "$WORK/ca.crt" "https://127.0.0.1:$API_PORT/api/v1/namespaces/kube-public/configmaps/cluster-info")"
