@@ -3,6 +3,7 @@
 #include "controller-manager/context.h"
 
 const struct kc_controller_def *const kc_controllers[] = {
+    &kc_serviceaccounttoken_controller,
     &kc_namespace_controller,
     &kc_serviceaccount_controller,
     &kc_root_ca_controller,

@@ -243,3 +243,37 @@ keys() { [ "$(info '.data | keys | join(" ")')" = "jws-kubeconfig-abcdef kubecon
 eventually 60 keys || fail "and its signature with it: $(info .data)"
 kubectl -n kube-system get secret bootstrap-token-abcdef >/dev/null || fail "one that does not expire stays"
 has "anyone may read it" '"kubeconfig"' "$(curl -s --cacert "$WORK/ca.crt" "https://127.0.0.1:$API_PORT/api/v1/namespaces/kube-public/configmaps/cluster-info")"
+
+echo "--- legacy tokens: filled in, good for their account, gone with it"
+kubectl create serviceaccount robot >/dev/null
+token_secret() {
+    kubectl apply -f - >/dev/null <<SECRET
+apiVersion: v1
+kind: Secret
+metadata: {name: $1, annotations: {kubernetes.io/service-account.name: $2}}
+type: kubernetes.io/service-account-token
+SECRET
+}
+token_secret robot-token robot
+secret() { kubectl get secret "$1" -o json 2>/dev/null | jq -r "$2"; }
+filled() { [ "$(secret robot-token '.data.token // empty')" != "" ]; }
+eventually 60 filled || fail "the secret gets a token: $(tail -5 "$WORK/kcm.log")"
+is "namespace" default "$(secret robot-token .data.namespace | base64 -d)"
+is "CA" "$(cat "$WORK/ca.crt")" "$(secret robot-token '.data["ca.crt"]' | base64 -d)"
+is "whose" "$(kubectl get serviceaccount robot -o 'jsonpath={.metadata.uid}')" \
+    "$(secret robot-token '.metadata.annotations["kubernetes.io/service-account.uid"]')"
+token=$(secret robot-token .data.token | base64 -d)
+is "claims" '{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"default","kubernetes.io/serviceaccount/secret.name":"robot-token","kubernetes.io/serviceaccount/service-account.name":"robot","sub":"system:serviceaccount:default:robot"}' \
+    "$(cut -d. -f2 <<<"$token" | python3 -c 'import base64,sys; s=sys.stdin.read().strip(); print(base64.urlsafe_b64decode(s+"=="[:-len(s)%4]).decode())' | jq -cS 'del(.["kubernetes.io/serviceaccount/service-account.uid"])')"
+is "who it is" "system:serviceaccount:default:robot" "$(kubectl create -o json -f - <<<"{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenReview\",\"spec\":{\"token\":\"$token\"}}" | jq -r .status.user.username)"
+token_secret orphan nobody
+lost() { ! kubectl get secret "$1" >/dev/null 2>&1; }
+eventually 60 lost orphan || fail "a secret of no account goes"
+kubectl patch serviceaccount robot -p '{"secrets":[{"name":"robot-token"}]}' >/dev/null
+kubectl delete secret robot-token >/dev/null
+unreferenced() { [ -z "$(kubectl get serviceaccount robot -o 'jsonpath={.secrets}')" ]; }
+eventually 60 unreferenced || fail "the account does not name a secret that is gone"
+token_secret robot-token robot
+eventually 60 filled || fail "another one is filled"
+kubectl delete serviceaccount robot >/dev/null
+eventually 60 lost robot-token || fail "the token goes with its account"
