@@ -1,5 +1,6 @@
 /* The generic registry: optimistic locking, names, deletion with grace, finalizers and propagation, dry-run. */
 #include "registry_fixture.h"
+#include "storage/store_internal.h"
 
 static struct json_object *config_map(const char *name)
 {
@@ -43,6 +44,69 @@ static void names_are_unique(void **state)
                 "{'metadata':{'generateName':'a-name-that-is-longer-than-what-fits-into-sixty-three-characters-'}}"));
         assert_int_equal(strlen(kc_object_name(o)), 63);
         assert_memory_equal(kc_object_name(o), "a-name-that-is-longer-than-what-fits-into-sixty-three-chara", 58);
+}
+
+/* --- A store in which the first names of ConfigMaps are taken */
+
+static struct {
+        const struct store_ops *inner;
+        int attempts, taken;
+        char last[64];
+} names;
+
+static int write_taken(struct kc_store *s, const struct store_write *w, int64_t *ret_revision,
+    struct kc_store_kv *ret_current, struct kc_error *err)
+{
+        static const char prefix[] = "/registry/configmaps/default/", value[] = "{\"metadata\":{\"name\":\"a\"}}";
+        if (w->expected != 0 || !kc_str_has_prefix(w->key, prefix))
+                return names.inner->write(s, w, ret_revision, ret_current, err);
+        const char *name = w->key + strlen(prefix);
+        assert_string_not_equal(name, names.last);
+        snprintf(names.last, sizeof(names.last), "%s", name);
+        if (names.attempts++ >= names.taken)
+                return names.inner->write(s, w, ret_revision, ret_current, err);
+        if (ret_current)
+                *ret_current = (struct kc_store_kv){.key = kc_strdup(w->key),
+                    .value = kc_bytes_new(value, strlen(value)),
+                    .mod_revision = 1,
+                    .create_revision = 1};
+        return -EAGAIN;
+}
+
+/* NULL: refused. */
+static struct kc_object *generate(struct fixture *f, int taken)
+{
+        struct store_ops ops = *f->store->ops;
+        ops.write = write_taken;
+        names.inner = f->store->ops;
+        names.attempts = 0;
+        names.taken = taken;
+        f->store->ops = &ops;
+        struct kc_object *o = create_as(
+            f, f->registry, NULL, "", "configmaps", "default", kc_json_build("{'metadata':{'generateName':'gen-'}}"));
+        f->store->ops = names.inner;
+        return o;
+}
+
+static void names_are_generated_eight_times(void **state)
+{
+        struct fixture *f = *state;
+        make_default(f);
+        KC_CLEANUP(kc_object_unrefp) struct kc_object *o = generate(f, 7);
+        assert_non_null(o);
+        assert_string_equal(kc_object_name(o), names.last);
+        assert_int_equal(names.attempts, 8);
+        assert_null(generate(f, 8));
+        assert_int_equal(names.attempts, 8);
+        assert_int_equal(f->err.code, 409);
+        assert_string_equal(f->err.reason, KC_REASON_ALREADY_EXISTS);
+        KC_CLEANUP(kc_freep)
+        char *message =
+            kc_asprintf("configmaps \"%s\" already exists, the server was not able to generate a unique name "
+                        "for the object",
+                names.last);
+        assert_string_equal(kc_error_message(&f->err), message);
+        assert_int_equal(kc_error_details(&f->err)->retry_after_seconds, 1);
 }
 
 /* Sets data.a to arg; with expect_rv in the object if the test wants so. */
@@ -314,6 +378,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(system_fields_are_ours),
             TEST(names_are_unique),
+            TEST(names_are_generated_eight_times),
             TEST(updates_lock_optimistically),
             TEST(a_conflict_is_tried_again),
             TEST(what_changes_nothing_writes_nothing),
