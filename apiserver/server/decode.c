@@ -6,6 +6,7 @@
 #include "api/defaults.h"
 #include "api/protobuf.h"
 #include "base/encode.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "server/server_internal.h"
 #include "json/yaml.h"
@@ -186,34 +187,66 @@ static int check_kind(const struct decode_target *t, struct json_object *tree, s
 
 /* --- strictness */
 
-/* What a body has more than once. */
-struct repeated {
-        char **fields; /* of JSON: paths */
-        char **lines;  /* of YAML: messages */
+enum { STRICT_MAX = 100 }; /* errors that are told of one body, as upstream */
+
+/* A body as it came: keys that are repeated are in no tree. */
+struct written {
+        const char *json; /* NULL: it is no JSON, or nobody wants to know */
+        size_t len;
+        char **lines; /* of YAML: messages about repeated keys */
 };
 
-static void repeated_done(struct repeated *r)
+static void written_done(struct written *w)
 {
-        kc_strv_free(r->fields);
-        kc_strv_free(r->lines);
+        kc_strv_free(w->lines);
 }
 
-static int strictness(struct api_req *q, const struct decode_target *t, int field_validation,
-    const struct repeated *rep, char *const *unknown, struct kc_error *err)
+/* Errors about keys, in the order in which they are written. */
+struct key_errors {
+        struct kc_map *unknown; /* not told of yet */
+        char **found;           /* strv */
+        size_t n;
+};
+
+static void on_key(const char *path, bool again, void *arg)
+{
+        struct key_errors *e = arg;
+        bool unknown = kc_map_remove(e->unknown, path);
+        if ((!again && !unknown) || e->n >= STRICT_MAX)
+                return;
+        e->n++;
+        kc_strv_pushf(&e->found, "%s field \"%s\"", again ? "duplicate" : "unknown", path);
+}
+
+static void add_key_errors(const struct written *w, char *const *unknown, char ***found)
+{
+        KC_CLEANUP(kc_map_freep) struct kc_map *left = kc_map_new(NULL);
+        struct key_errors e = {.unknown = left, .found = *found};
+        for (size_t i = 0; unknown && unknown[i]; i++)
+                kc_map_set(left, unknown[i], left);
+        if (w->json)
+                kc_json_each_key(w->json, w->len, on_key, &e);
+        for (size_t i = 0; unknown && unknown[i]; i++)
+                if (kc_map_has(left, unknown[i]))
+                        kc_strv_pushf(&e.found, "unknown field \"%s\"", unknown[i]);
+        *found = e.found;
+}
+
+static int strictness(struct api_req *q, const struct decode_target *t, int field_validation, const struct written *w,
+    char *const *unknown, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **found = NULL;
         bool warn = field_validation == VALIDATE_WARN;
-        for (size_t i = 0; warn && rep->lines && rep->lines[i]; i++)
-                kc_strv_push(&found, rep->lines[i]);
-        if (!warn && rep->lines) {
-                KC_CLEANUP(kc_freep) char *lines = kc_strv_join(rep->lines, "\n  ");
+        if (field_validation == VALIDATE_IGNORE)
+                return 0;
+        for (size_t i = 0; warn && w->lines && w->lines[i]; i++)
+                kc_strv_push(&found, w->lines[i]);
+        if (!warn && w->lines) {
+                KC_CLEANUP(kc_freep) char *lines = kc_strv_join(w->lines, "\n  ");
                 kc_strv_pushf(&found, "yaml: unmarshal errors:\n  %s", lines);
         }
-        for (size_t i = 0; rep->fields && rep->fields[i]; i++)
-                kc_strv_pushf(&found, "duplicate field \"%s\"", rep->fields[i]);
-        for (size_t i = 0; unknown && unknown[i]; i++)
-                kc_strv_pushf(&found, "unknown field \"%s\"", unknown[i]);
-        if (!found || field_validation == VALIDATE_IGNORE)
+        add_key_errors(w, unknown, &found);
+        if (!found)
                 return 0;
         if (warn) {
                 for (size_t i = 0; found[i]; i++)
@@ -225,14 +258,14 @@ static int strictness(struct api_req *q, const struct decode_target *t, int fiel
         return cannot_be_handled(t->kind, t->version, t, why, err);
 }
 
-static int decode(struct api_req *q, const struct decode_target *t, int field_validation, const struct repeated *rep,
+static int decode(struct api_req *q, const struct decode_target *t, int field_validation, const struct written *w,
     struct json_object *tree, struct kc_error *err)
 {
         KC_CLEANUP(kc_strv_freep) char **unknown = NULL;
         KC_CLEANUP(kc_error_done) struct kc_error why = KC_ERROR_INIT;
         if (kc_codec_decode(tree, t->type, &unknown, &why) < 0)
                 return cannot_be_handled(t->kind, t->version, t, kc_error_message(&why), err);
-        int r = strictness(q, t, field_validation, rep, unknown, err);
+        int r = strictness(q, t, field_validation, w, unknown, err);
         if (r < 0)
                 return r;
         kc_codec_default(tree, t->type);
@@ -253,27 +286,25 @@ int decode_tree(struct api_req *q, const struct decode_target *t, int field_vali
     struct kc_error *err)
 {
         int r = check_kind(t, tree, err);
-        return r < 0 ? r : decode(q, t, field_validation, &(struct repeated){0}, tree, err);
+        return r < 0 ? r : decode(q, t, field_validation, &(struct written){0}, tree, err);
 }
 
 int decode_body(struct api_req *q, const struct decode_target *t, int field_validation, struct json_object **ret,
     struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
-        KC_CLEANUP(repeated_done) struct repeated repeated = {0};
+        KC_CLEANUP(written_done) struct written w = {0};
         enum body_type type;
         int r = media_of(q, t, &type, err);
         if (r == 0)
-                r = parse_body(q, t, type, &tree, &repeated.lines, err);
+                r = parse_body(q, t, type, &tree, &w.lines, err);
         if (r == 0)
                 r = check_kind(t, tree, err);
         if (r < 0)
                 return r;
-        size_t len;
-        const char *body = kc_http_req_body(q->http, &len);
-        if (type == BODY_JSON && field_validation != VALIDATE_IGNORE)
-                repeated.fields = kc_json_duplicates(body, len);
-        r = decode(q, t, field_validation, &repeated, tree, err);
+        if (type == BODY_JSON)
+                w.json = kc_http_req_body(q->http, &w.len);
+        r = decode(q, t, field_validation, &w, tree, err);
         if (r < 0)
                 return r;
         kc_audit_record_request(q->audit, tree);

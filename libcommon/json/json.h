@@ -29,6 +29,10 @@ extern const struct kc_json_limits kc_json_object_limits;
  * (kc_json_free); a JSON null is a NULL tree with return 0. limits NULL: the default ones. */
 int kc_json_parse(
     const char *data, size_t len, const struct kc_json_limits *limits, struct json_object **ret, struct kc_error *err);
+/* Calls fn for every key of every object, in the order of the text, with its path ("spec.containers[0].name"); again:
+ * the object has had it already. data is valid JSON, as kc_json_parse says. */
+typedef void (*kc_json_key_fn)(const char *path, bool again, void *arg);
+void kc_json_each_key(const char *data, size_t len, kc_json_key_fn fn, void *arg);
 /* Paths of keys that are repeated in one object, e.g. "spec.containers[0].name"; NULL if none, the first ones
  * if there are many. data must be valid. */
 enum { KC_JSON_MAX_DUPLICATES = 100 };

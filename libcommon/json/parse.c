@@ -22,8 +22,9 @@ struct parser {
         struct kc_error *err;
         struct kc_buf text; /* the decoded string or literal at hand */
 
-        char ***duplicates; /* NULL: not asked for */
-        struct kc_buf path; /* of the value at hand; kept only when duplicates are asked for */
+        kc_json_key_fn on_key; /* NULL: nobody asks */
+        void *on_key_arg;
+        struct kc_buf path; /* of the value at hand; kept only for on_key */
 
         struct arguments {
                 va_list ap;
@@ -254,7 +255,7 @@ static int enter(struct parser *p)
 static size_t push_key(struct parser *p, const char *key)
 {
         size_t mark = p->path.len;
-        if (p->duplicates)
+        if (p->on_key)
                 kc_buf_addf(&p->path, "%s%s", mark ? "." : "", key);
         return mark;
 }
@@ -262,14 +263,14 @@ static size_t push_key(struct parser *p, const char *key)
 static size_t push_index(struct parser *p, size_t i)
 {
         size_t mark = p->path.len;
-        if (p->duplicates)
+        if (p->on_key)
                 kc_buf_addf(&p->path, "[%zu]", i);
         return mark;
 }
 
 static void pop_path(struct parser *p, size_t mark)
 {
-        if (p->duplicates) {
+        if (p->on_key) {
                 p->path.len = mark;
                 p->path.data[mark] = '\0';
         }
@@ -363,9 +364,8 @@ static int parse_member(struct parser *p, struct json_object *o)
         if (!take_char(p, ':'))
                 return unexpected(p, "after object key");
         size_t mark = push_key(p, key);
-        if (p->duplicates && json_object_object_get_ex(o, key, NULL) &&
-            kc_strv_len(*p->duplicates) < KC_JSON_MAX_DUPLICATES)
-                kc_strv_push(p->duplicates, p->path.data);
+        if (p->on_key)
+                p->on_key(p->path.data, json_object_object_get_ex(o, key, NULL), p->on_key_arg);
         r = parse_member_value(p, key, &v);
         if (r < 0)
                 return r;
@@ -493,18 +493,28 @@ int kc_json_parse(
         return parse_document(&p, ret);
 }
 
-char **kc_json_duplicates(const char *data, size_t len)
+void kc_json_each_key(const char *data, size_t len, kc_json_key_fn fn, void *arg)
 {
         static const struct kc_json_limits none = {
             .max_bytes = SIZE_MAX, .max_depth = 10000, .max_nodes = SIZE_MAX, .raw_fields = true};
-        char **paths = NULL;
-        struct parser p = {.start = data, .at = data, .end = data + len, .limits = &none, .duplicates = &paths};
+        struct parser p = {
+            .start = data, .at = data, .end = data + len, .limits = &none, .on_key = fn, .on_key_arg = arg};
         struct json_object *o = NULL;
-        if (parse_document(&p, &o) < 0) {
-                kc_strv_free(paths); /* against the contract: the data was not valid */
-                return NULL;
-        }
-        kc_json_free(o);
+        if (parse_document(&p, &o) == 0)
+                kc_json_free(o);
+}
+
+static void add_repeated(const char *path, bool again, void *arg)
+{
+        char ***paths = arg;
+        if (again && kc_strv_len(*paths) < KC_JSON_MAX_DUPLICATES)
+                kc_strv_push(paths, path);
+}
+
+char **kc_json_duplicates(const char *data, size_t len)
+{
+        char **paths = NULL;
+        kc_json_each_key(data, len, add_repeated, &paths);
         return paths;
 }
 

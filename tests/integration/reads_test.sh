@@ -207,6 +207,9 @@ is "warnings of JSON" '299 - "duplicate field \"metadata.name\""
 is "the last one counts" "w 2" "$(field '.metadata.name+" "+.metadata.labels.a')"
 api POST "$CONFIGMAPS?dryRun=All&fieldValidation=Strict" -H "$JSON" --data-binary "$body" >/dev/null
 is "strict" 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "metadata.name", duplicate field "metadata.labels.a", unknown field "dat", unknown field "immutabel"' "$(field .message)"
+api POST "$CONFIGMAPS?dryRun=All&fieldValidation=Strict" -H "$JSON" --data-binary \
+    '{"foo":1,"metadata":{"zzz":1,"name":"a","name":"b"},"bar":2,"data":{"k":"1","k":"2"}}' >/dev/null
+is "strict, as it is written" 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "foo", unknown field "metadata.zzz", duplicate field "metadata.name", unknown field "bar", duplicate field "data.k"' "$(field .message)"
 api POST "$CONFIGMAPS?dryRun=All&fieldValidation=Ignore" -H "$JSON" --data-binary "$body" >/dev/null
 is "ignored" "201 " "$(code) $(warnings)"
 api POST "$CONFIGMAPS?fieldValidation=Maybe" -H "$JSON" --data-binary "$body" >/dev/null

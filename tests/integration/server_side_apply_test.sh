@@ -260,4 +260,28 @@ api PATCH "/api/v1/namespaces/default/events/e" -A old-tool -H 'Content-Type: ap
     --data-binary '{"message":"m"}' >/dev/null
 is "an event, changed in the older version" '[["new-tool","events.k8s.io/v1",false],["old-tool","v1",true]]' \
     "$(field '[.metadata.managedFields[] | [.manager, .apiVersion, (.fieldsV1 | has("f:message") or has("f:note"))]] | sort | tojson')"
+# An autoscaler that was made in the older version: what is owned in it is found in the newer one.
+HPA=namespaces/default/horizontalpodautoscalers
+TARGET='"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}'
+api POST "/apis/autoscaling/v1/$HPA?fieldManager=one" -H 'Content-Type: application/json' --data-binary \
+    '{"metadata":{"name":"h"},"spec":{"maxReplicas":3,"targetCPUUtilizationPercentage":50,'"$TARGET"'}}' >/dev/null
+api PATCH "/apis/autoscaling/v2/$HPA/h?fieldManager=two" -H 'Content-Type: application/merge-patch+json' \
+    --data-binary '{"spec":{"maxReplicas":4}}' >/dev/null
+is "an autoscaler: who" '[["one","autoscaling/v1",["f:minReplicas","f:scaleTargetRef","f:targetCPUUtilizationPercentage"]],["two","autoscaling/v2",["f:maxReplicas"]]]' \
+    "$(field '[.metadata.managedFields[] | [.manager, .apiVersion, (.fieldsV1["f:spec"] | keys)]] | sort | tojson')"
+apply_hpa() { # apply_hpa [query]
+    api PATCH "/apis/autoscaling/v2/$HPA/h?fieldManager=three${1-}" -H 'Content-Type: application/apply-patch+yaml' --data-binary \
+        '{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"h"},"spec":{"maxReplicas":5,'"$TARGET"',
+        "metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":60}}}]}}' >/dev/null
+}
+apply_hpa
+is "an autoscaler: conflicts" 'Apply failed with 2 conflicts: conflicts with "one" using autoscaling/v1:
+- .spec.targetCPUUtilizationPercentage
+conflicts with "two" using autoscaling/v2:
+- .spec.maxReplicas' "$(field .message)"
+apply_hpa '&force=true'
+is "an autoscaler: forced" '[["one","autoscaling/v1",["f:minReplicas","f:scaleTargetRef"]],["three","autoscaling/v2",["f:maxReplicas","f:metrics","f:scaleTargetRef"]]]' \
+    "$(field '[.metadata.managedFields[] | [.manager, .apiVersion, (.fieldsV1["f:spec"] | keys)]] | sort | tojson')"
+api GET "/apis/autoscaling/v1/$HPA/h" >/dev/null
+is "an autoscaler: in the older version" 60 "$(field .spec.targetCPUUtilizationPercentage)"
 stop_apiserver

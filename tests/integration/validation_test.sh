@@ -395,3 +395,14 @@ for group in core batch workloads volumes networking policies extensions certifi
     echo "--- $group"
     $group
 done
+
+# Several at a time come in the order in which upstream looks at them: metadata, containers, the rest of the spec.
+api POST /api/v1/namespaces/default/pods -H 'Content-Type: application/json' --data-binary '{"metadata":{"name":"A_b","labels":{"-":"x"}},
+    "spec":{"restartPolicy":"Sometimes","dnsPolicy":"x","containers":[{"name":"C","image":"","ports":[{"containerPort":0}]}]}}' >/dev/null
+is "several bad fields" 'metadata.name FieldValueInvalid
+metadata.labels FieldValueInvalid
+spec.containers[0].name FieldValueInvalid
+spec.containers[0].image FieldValueRequired
+spec.containers[0].ports[0].containerPort FieldValueRequired
+spec.restartPolicy FieldValueNotSupported
+spec.dnsPolicy FieldValueNotSupported' "$(field '.details.causes[] | .field + " " + .reason')"
