@@ -18,9 +18,10 @@ enum { METHODS_MAX = 8 };
 
 struct kc_authn {
         struct authn_certificates certificates;
-        bool anonymous;
-        char **anonymous_paths; /* NULL: all */
-        char **audiences;       /* the server's own */
+        struct kc_loop *loop; /* of I/O with others; NULL: there is none */
+        struct authn_issuers *issuers;
+        struct authn_webhook *webhook; /* NULL: none */
+        char **audiences;              /* the server's own */
         struct authn_method methods[METHODS_MAX];
         size_t n_methods;
         struct authn_method tokens; /* all of them, remembered */
@@ -54,6 +55,24 @@ char **authn_intersect(char *const *a, char *const *b)
         return out;
 }
 
+static void nothing_to_free(void *self)
+{
+        (void)self; /* the authenticator itself */
+}
+
+/* Tokens of issuers are good for the server's audiences. */
+static int issuers_token(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err)
+{
+        const struct kc_authn *a = self;
+        KC_CLEANUP(kc_strv_freep) char **both = authn_intersect(a->audiences, t->audiences);
+        if (kc_strv_len(t->audiences) > 0 && kc_strv_len(both) == 0)
+                return 0;
+        int r = authn_issuers_token(a->issuers, t, ret, err);
+        if (r == 1)
+                ret->audiences = KC_TAKE(both);
+        return r;
+}
+
 /* The methods for tokens, in upstream's order. */
 static int add_methods(struct kc_authn *a, const struct kc_authn_opts *o, struct kc_error *err)
 {
@@ -71,7 +90,17 @@ static int add_methods(struct kc_authn *a, const struct kc_authn_opts *o, struct
         }
         if (o->bootstrap_tokens)
                 authn_bootstrap_new(o, a->audiences, &a->methods[a->n_methods++]);
-        return 0;
+        int r = authn_issuers_new(o, a->loop, &a->issuers, err);
+        if (r < 0)
+                return r;
+        a->methods[a->n_methods++] =
+            (struct authn_method){.authenticate = issuers_token, .free = nothing_to_free, .self = a};
+        if (kc_str_empty(o->webhook_config))
+                return 0;
+        r = authn_webhook_new(o, a->loop, &a->webhook, &a->methods[a->n_methods], err);
+        if (r == 0)
+                a->n_methods++;
+        return r;
 }
 
 /* As a method: the first one that says yes; else all that the others have complained of. */
@@ -95,17 +124,26 @@ static int look_at_token(void *self, const struct authn_token *t, struct authn_f
         return result;
 }
 
-static void nothing_to_free(void *self)
+static int start_loop(struct kc_authn *a, const struct kc_authn_opts *o, struct kc_error *err)
 {
-        (void)self; /* the authenticator itself */
+        bool needed = !kc_str_empty(o->config_file) || !kc_str_empty(o->webhook_config) ||
+                      (o->oidc && kc_oidc_flags_given(o->oidc));
+        struct kc_loop *loop;
+        int r = needed ? kc_loop_new("authn", &loop, err) : 0;
+        if (r < 0 || !needed)
+                return r;
+        r = kc_loop_start_thread(loop, err);
+        if (r < 0)
+                kc_loop_free(loop);
+        else
+                a->loop = loop;
+        return r;
 }
 
 int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc_error *err)
 {
         KC_CLEANUP(kc_authn_freep) struct kc_authn *a = KC_NEW(struct kc_authn);
         a->clock = o->clock;
-        a->anonymous = o->anonymous;
-        a->anonymous_paths = kc_strv_len(o->anonymous_paths) > 0 ? kc_strv_copy(o->anonymous_paths) : NULL;
         a->anonymous_user = kc_user_new(KC_USER_ANONYMOUS, NULL, NULL);
         kc_user_add_group(a->anonymous_user, KC_GROUP_UNAUTHENTICATED);
         a->audiences = kc_strv_copy(o->api_audiences);
@@ -120,7 +158,9 @@ int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc
             .errors = true,
         };
         authn_cached_new(&co, &a->tokens);
-        int r = authn_certificates_init(&a->certificates, o, err);
+        int r = start_loop(a, o, err);
+        if (r == 0)
+                r = authn_certificates_init(&a->certificates, o, err);
         if (r == 0)
                 r = add_methods(a, o, err);
         if (r < 0)
@@ -139,9 +179,20 @@ void kc_authn_free(struct kc_authn *a)
                 a->methods[i].free(a->methods[i].self);
         authn_certificates_done(&a->certificates);
         kc_strv_free(a->audiences);
-        kc_strv_free(a->anonymous_paths);
+        authn_issuers_free(a->issuers);
+        if (a->loop) {
+                kc_loop_stop(a->loop);
+                kc_loop_join(a->loop);
+                kc_loop_free(a->loop);
+        }
         kc_user_unref(a->anonymous_user);
         kc_free(a);
+}
+
+void kc_authn_stop(struct kc_authn *a)
+{
+        if (a->webhook)
+                authn_webhook_stop(a->webhook);
 }
 
 /* A copy of u that is also in system:authenticated, or u itself when that is so already. */
@@ -232,11 +283,6 @@ static int by_credentials(
         return cert < 0 ? cert : proxy;
 }
 
-static bool may_be_anonymous(const struct kc_authn *a, const struct kc_authn_request *req)
-{
-        return a->anonymous && (!a->anonymous_paths || (req->path && kc_strv_has(a->anonymous_paths, req->path)));
-}
-
 int kc_authn_authenticate(
     struct kc_authn *a, const struct kc_authn_request *req, struct kc_authn_result *ret, struct kc_error *err)
 {
@@ -244,11 +290,11 @@ int kc_authn_authenticate(
         kc_mono started = kc_clock_mono(NULL);
         *ret = (struct kc_authn_result){0};
         int r = by_credentials(a, req, ret, &why);
-        if (r == -EWOULDBLOCK)
+        if (r == -EWOULDBLOCK && !req->may_block)
                 return r;
         if (r == 1) {
                 ret->user = authenticated(ret->user);
-        } else if (r == 0 && may_be_anonymous(a, req)) {
+        } else if (r == 0 && authn_issuers_anonymous(a->issuers, req->path)) {
                 ret->user = kc_user_ref(a->anonymous_user);
                 r = 1;
         }

@@ -3,6 +3,7 @@
  * come from the watch cache; only some tokens have to wait for others (may_block). */
 #pragma once
 
+#include "auth/authn_config.h"
 #include "auth/user.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -32,7 +33,12 @@ struct kc_authn_opts {
         bool service_account_lookup;                  /* bound objects must exist and have the token's uids */
         bool bootstrap_tokens;                        /* --enable-bootstrap-token-auth */
         bool anonymous;                               /* --anonymous-auth */
-        char *const *anonymous_paths;                 /* strv: only for these paths; NULL or empty: for all */
+        bool anonymous_given;                         /* it was given: then the configuration must say nothing of it */
+        const char *config_file;                      /* --authentication-config; NULL: none */
+        const struct kc_oidc_flags *oidc;             /* without config_file; NULL: none */
+        const char *webhook_config;                   /* kubeconfig; NULL or "": none */
+        const char *webhook_version;                  /* "v1" or "v1beta1"; NULL: v1beta1 */
+        int64_t webhook_cache_ttl;                    /* usec */
         int64_t token_success_ttl, token_failure_ttl; /* usec that results are remembered; 0: not */
         /* A legacy token was used for the first time today, which its secret is to say in the label
          * kubernetes.io/legacy-token-last-used. NULL: nobody keeps that up. Any thread, must not block. */
@@ -42,6 +48,8 @@ struct kc_authn_opts {
 
 int kc_authn_new(const struct kc_authn_opts *o, struct kc_authn **ret, struct kc_error *err);
 void kc_authn_free(struct kc_authn *a);
+/* What waits for others ends soon, with errors: before the end of the threads that may be in here. */
+void kc_authn_stop(struct kc_authn *a);
 KC_DEFINE_CLEANUP(struct kc_authn *, kc_authn_free)
 
 struct kc_authn_request {

@@ -51,6 +51,25 @@ int authn_certificate(
 int authn_front_proxy(
     const struct authn_certificates *c, const struct kc_authn_request *req, struct kc_user **ret, struct kc_error *err);
 
+/* --- OpenID Connect, and who may be nobody (issuers.c). */
+
+struct authn_issuers;
+/* loop: may be NULL when there is neither a file nor --oidc-*. */
+int authn_issuers_new(
+    const struct kc_authn_opts *o, struct kc_loop *loop, struct authn_issuers **ret, struct kc_error *err);
+void authn_issuers_free(struct authn_issuers *s);
+/* May who has no credentials see that path? */
+bool authn_issuers_anonymous(struct authn_issuers *s, const char *path);
+/* As a method of self, the authn_issuers. Sets no audiences: its tokens are good for the server's. */
+int authn_issuers_token(void *self, const struct authn_token *t, struct authn_found *ret, struct kc_error *err);
+
+/* --- A webhook (token_webhook.c), with its memory in front of it. *ret_self lives as long as the method. */
+struct authn_webhook;
+int authn_webhook_new(const struct kc_authn_opts *o, struct kc_loop *loop, struct authn_webhook **ret_self,
+    struct authn_method *ret, struct kc_error *err);
+/* What is asked ends soon, with errors. Not on the loop. */
+void authn_webhook_stop(struct authn_webhook *w);
+
 /* --- A memory in front of a method (token_cache.c). */
 
 struct authn_cache_opts {
@@ -79,6 +98,7 @@ enum authn_sa_use {
 void authn_count_sa_token(enum authn_sa_use use);
 void authn_count_fetching(const char *status, int delta);
 void authn_count_fetched(bool ok);
+void authn_count_reload(bool ok);
 void authn_count_cached(bool hit, int64_t usec);
 
 /* --- Static tokens (tokenfile.c). token,user,uid[,"group1,group2"] in each line. audiences (borrowed): the server's,
@@ -101,6 +121,8 @@ struct authn_sa {
 int authn_sa_new(const struct kc_authn_opts *o, char *const *audiences, struct authn_method *ret, struct kc_error *err);
 /* uid NULL: "". */
 struct kc_user *authn_sa_user(const char *ns, const char *name, const char *uid);
+/* NumericDate of a claim: seconds, a whole number or a fraction. 0: absent. */
+kc_time authn_claim_time(const struct json_object *claims, const char *name);
 /* What a token says of its issuer, unverified; heap, NULL: nothing. */
 char *authn_claimed_issuer(const char *token);
 /* legacy_token.c: as a method, of claims whose signature is good. Sets no audiences. */

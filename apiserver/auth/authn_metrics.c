@@ -6,7 +6,7 @@
 #include "daemon/metrics.h"
 
 static struct {
-        struct kc_metric *users, *attempts, *duration, *cache_requests, *cache_duration, *fetches, *fetching;
+        struct kc_metric *users, *attempts, *duration, *cache_requests, *cache_duration, *fetches, *fetching, *reloads;
         struct kc_metric *sa[AUTHN_SA_USES];
 } m;
 
@@ -41,6 +41,8 @@ void authn_metrics_init(void)
         m.fetches = kc_metric_counter("authentication_token_cache_fetch_total", "", status);
         for (size_t i = 0; i < AUTHN_SA_USES; i++)
                 m.sa[i] = kc_metric_counter(sa_uses[i].name, sa_uses[i].help, NULL);
+        m.reloads = kc_metric_counter("apiserver_authentication_config_controller_automatic_reloads_total",
+            "Total number of automatic reloads of authentication configuration split by status.", status);
         m.fetching = kc_metric_gauge("authentication_token_cache_active_fetch_count", "", status);
 }
 
@@ -84,4 +86,9 @@ void authn_count_cached(bool hit, int64_t usec)
         const char *status = hit ? "hit" : "miss";
         kc_metric_add(m.cache_requests, 1, KC_LABELS(status));
         kc_metric_observe(m.cache_duration, (double)usec / (double)KC_SEC, KC_LABELS(status));
+}
+
+void authn_count_reload(bool ok)
+{
+        kc_metric_add(m.reloads, 1, KC_LABELS(ok ? "success" : "failure"));
 }

@@ -94,8 +94,7 @@ static int check_audiences(
         return 0;
 }
 
-/* NumericDate of a claim: seconds, a whole number or a fraction. 0: absent. */
-static kc_time claim_time(const struct json_object *claims, const char *name)
+kc_time authn_claim_time(const struct json_object *claims, const char *name)
 {
         const struct json_object *v = kc_json_get(claims, name);
         if (v && json_object_get_type(v) == json_type_double)
@@ -106,10 +105,10 @@ static kc_time claim_time(const struct json_object *claims, const char *name)
 
 static int check_times(const struct json_object *claims, kc_time now, struct kc_error *err)
 {
-        kc_time exp = claim_time(claims, "exp");
+        kc_time exp = authn_claim_time(claims, "exp");
         if (exp == 0 || exp < now - LEEWAY)
                 return kc_error_set(err, EACCES, "service account token has expired");
-        if (claim_time(claims, "nbf") > now + LEEWAY || claim_time(claims, "iat") > now + LEEWAY)
+        if (authn_claim_time(claims, "nbf") > now + LEEWAY || authn_claim_time(claims, "iat") > now + LEEWAY)
                 return kc_error_set(err, EACCES, "service account token is not valid yet");
         return 0;
 }

@@ -30,6 +30,8 @@ static void defaults(struct kc_apiserver_options *o)
             .request_timeout = 60 * KC_SEC,
             .min_request_timeout = 1800,
             .anonymous_auth = true,
+            .webhook_cache_ttl = 120 * KC_SEC,
+            .webhook_version = kc_strdup("v1beta1"),
             .authorization_webhook_version = kc_strdup("v1beta1"),
             .authorization_webhook_authorized_ttl = AUTHORIZED_TTL,
             .authorization_webhook_unauthorized_ttl = UNAUTHORIZED_TTL,
@@ -87,6 +89,26 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"token-auth-file", 0, KC_FLAG_STRING, &o->token_auth_file, "file of static tokens", "Authentication"},
             {"anonymous-auth", 0, KC_FLAG_BOOL, &o->anonymous_auth, "requests without credentials are system:anonymous",
              "Authentication"},
+            {"authentication-config", 0, KC_FLAG_STRING, &o->authentication_config,
+             "file of issuers of JSON Web Tokens, and of who may be anonymous; followed", "Authentication"},
+            {"oidc-issuer-url", 0, KC_FLAG_STRING, &o->oidc.issuer_url, "https URL of an OpenID issuer", "Authentication"},
+            {"oidc-client-id", 0, KC_FLAG_STRING, &o->oidc.client_id, "audience of its tokens", "Authentication"},
+            {"oidc-ca-file", 0, KC_FLAG_STRING, &o->oidc.ca_file, "CA of its server; the system's if empty", "Authentication"},
+            {"oidc-username-claim", 0, KC_FLAG_STRING, &o->oidc.username_claim, "claim that is the user's name (default sub)",
+             "Authentication"},
+            {"oidc-username-prefix", 0, KC_FLAG_STRING, &o->oidc.username_prefix,
+             "what names begin with; the issuer's URL if empty, - for nothing", "Authentication"},
+            {"oidc-groups-claim", 0, KC_FLAG_STRING, &o->oidc.groups_claim, "claim that is the user's groups", "Authentication"},
+            {"oidc-groups-prefix", 0, KC_FLAG_STRING, &o->oidc.groups_prefix, "what groups begin with", "Authentication"},
+            {"oidc-signing-algs", 0, KC_FLAG_STRV, &o->oidc.signing_algs, "accepted algorithms (default RS256)", "Authentication"},
+            {"oidc-required-claim", 0, KC_FLAG_STRV, &o->oidc.required_claim, "key=value that a token must have",
+             "Authentication"},
+            {"authentication-token-webhook-config-file", 0, KC_FLAG_STRING, &o->webhook_config,
+             "kubeconfig of a webhook that knows tokens", "Authentication"},
+            {"authentication-token-webhook-cache-ttl", 0, KC_FLAG_DURATION, &o->webhook_cache_ttl,
+             "how long its answers are remembered", "Authentication"},
+            {"authentication-token-webhook-version", 0, KC_FLAG_STRING, &o->webhook_version,
+             "version of its TokenReviews: v1 or v1beta1", "Authentication"},
             {"enable-bootstrap-token-auth", 0, KC_FLAG_BOOL, &o->enable_bootstrap_token_auth,
              "secrets of type bootstrap.kubernetes.io/token in kube-system are tokens for joining nodes", "Authentication"},
             {"requestheader-client-ca-file", 0, KC_FLAG_STRING, &o->requestheader_client_ca_file,
@@ -216,6 +238,22 @@ static int check_authorization(const struct kc_apiserver_options *o, struct kc_e
         return kc_error_set(err, EINVAL,
             "--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags "
             "are defined");
+}
+
+static int check_authentication(const struct kc_apiserver_options *o, struct kc_error *err)
+{
+        static const char *const algs[] = {
+            "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", NULL};
+        if (!kc_str_empty(o->authentication_config) && kc_oidc_flags_given(&o->oidc))
+                return kc_error_set(err, EINVAL, "authentication-config file and oidc-* flags are mutually exclusive");
+        for (char **a = o->oidc.signing_algs; a && *a; a++)
+                if (!kc_strv_has((char *const *)algs, *a))
+                        return kc_error_set(err, EINVAL, "--oidc-signing-algs: unsupported signing alg: \"%s\"", *a);
+        if (!kc_streq(o->webhook_version, "v1") && !kc_streq(o->webhook_version, "v1beta1"))
+                return kc_error_set(err, EINVAL,
+                    "--authentication-token-webhook-version: unsupported webhook authenticator version: %s",
+                    o->webhook_version);
+        return 0;
 }
 
 static int check(const struct kc_apiserver_options *o, struct kc_error *err)
@@ -348,7 +386,10 @@ int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **
             flags, n, argc, argv, &o->common, err);
         if (r != 0)
                 return r;
+        o->anonymous_given = kc_flags_given(flags, "anonymous-auth");
         r = check(o, err);
+        if (r == 0)
+                r = check_authentication(o, err);
         return r < 0 ? r : complete(o, err);
 }
 
@@ -361,12 +402,15 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
             o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
             o->authorization_config, o->authorization_policy_file, o->authorization_webhook_config_file,
-            o->authorization_webhook_version, o->swagger_ui_dir, o->requestheader_client_ca_file};
+            o->authorization_webhook_version, o->swagger_ui_dir, o->requestheader_client_ca_file,
+            o->authentication_config, o->webhook_config, o->webhook_version, o->oidc.issuer_url, o->oidc.client_id,
+            o->oidc.ca_file, o->oidc.username_claim, o->oidc.username_prefix, o->oidc.groups_claim,
+            o->oidc.groups_prefix};
         char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
             o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
-            o->disable_admission, o->requestheader_allowed_names, o->requestheader_username_headers,
-            o->requestheader_uid_headers, o->requestheader_group_headers, o->requestheader_extra_prefixes,
-            o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
+            o->disable_admission, o->oidc.signing_algs, o->oidc.required_claim, o->requestheader_allowed_names,
+            o->requestheader_username_headers, o->requestheader_uid_headers, o->requestheader_group_headers,
+            o->requestheader_extra_prefixes, o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)

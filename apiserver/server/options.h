@@ -2,6 +2,7 @@
 #pragma once
 
 #include "audit/flags.h"
+#include "auth/authn_config.h"
 #include "base/error.h"
 #include "base/ip.h"
 #include "daemon/daemon.h"
@@ -30,6 +31,10 @@ struct kc_apiserver_options {
         char *token_auth_file;
         char **service_account_key_files, **service_account_issuers, **api_audiences;
         char *service_account_signing_key_file, *service_account_jwks_uri;
+        bool anonymous_given;
+        char *authentication_config, *webhook_config, *webhook_version;
+        int64_t webhook_cache_ttl; /* usec */
+        struct kc_oidc_flags oidc;
         char *requestheader_client_ca_file;
         char **requestheader_allowed_names, **requestheader_username_headers, **requestheader_uid_headers,
             **requestheader_group_headers, **requestheader_extra_prefixes;

@@ -162,6 +162,12 @@ static int make_auth(struct kc_apiserver *s, struct kc_error *err)
             .service_account_lookup = o->service_account_lookup,
             .bootstrap_tokens = o->enable_bootstrap_token_auth,
             .anonymous = o->anonymous_auth,
+            .anonymous_given = o->anonymous_given,
+            .config_file = o->authentication_config,
+            .oidc = &o->oidc,
+            .webhook_config = o->webhook_config,
+            .webhook_version = o->webhook_version,
+            .webhook_cache_ttl = o->webhook_cache_ttl,
             .token_success_ttl = API_TOKEN_TTL,
             .token_failure_ttl = API_TOKEN_TTL,
             .on_legacy_token = legacy_token_used,
@@ -502,6 +508,8 @@ static void stop_threads(struct kc_apiserver *s)
         if (s->store_loop_started && !atomic_load(&s->cache_stopped))
                 kc_cache_stop(s->cache);
         kc_authz_close(s->authz);
+        if (s->authn)
+                kc_authn_stop(s->authn);
         kc_pool_free(s->pool);
         kc_pool_free(s->side_pool);
         kc_pool_free(s->stage_pool);

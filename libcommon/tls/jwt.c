@@ -6,6 +6,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -15,36 +16,64 @@
 #include "tls/tls.h"
 #include "json/json.h"
 
-enum { TOKEN_MAX = 32 * 1024, P256_BYTES = 32 };
+enum { TOKEN_MAX = 32 * 1024, COORDINATE_MAX = 66 };
+
+struct algorithm {
+        const char *name;
+        enum jwt_kind kind;
+        const EVP_MD *(*md)(void);
+        bool pss;
+        int bytes; /* of each of the two numbers of an ECDSA signature */
+};
+
+static const struct algorithm algorithms[] = {
+    {"RS256", JWT_RSA, EVP_sha256, false, 0},
+    {"RS384", JWT_RSA, EVP_sha384, false, 0},
+    {"RS512", JWT_RSA, EVP_sha512, false, 0},
+    {"PS256", JWT_RSA, EVP_sha256, true, 0},
+    {"PS384", JWT_RSA, EVP_sha384, true, 0},
+    {"PS512", JWT_RSA, EVP_sha512, true, 0},
+    {"ES256", JWT_P256, EVP_sha256, false, 32},
+    {"ES384", JWT_P384, EVP_sha384, false, 48},
+    {"ES512", JWT_P521, EVP_sha512, false, COORDINATE_MAX},
+};
+
+static const struct algorithm *algorithm_of(const char *name)
+{
+        for (size_t i = 0; i < KC_ARRAY_LEN(algorithms); i++)
+                if (strcmp(algorithms[i].name, name) == 0)
+                        return &algorithms[i];
+        return NULL;
+}
 
 static const struct kc_json_limits header_limits = {.max_bytes = 8 * 1024, .max_depth = 4, .max_nodes = 64};
 
 typedef EVP_MD_CTX *md_ctx_ptr;
 KC_DEFINE_CLEANUP(md_ctx_ptr, EVP_MD_CTX_free)
 
-/* --- ES256 signatures are the two numbers side by side (RFC 7518, 3.4), not the DER that OpenSSL makes. */
+/* --- ECDSA signatures are the two numbers side by side (RFC 7518, 3.4), not the DER that OpenSSL makes. */
 
-static bool ecdsa_to_raw(struct kc_buf *sig)
+static bool ecdsa_to_raw(struct kc_buf *sig, int bytes)
 {
         const unsigned char *p = (const unsigned char *)sig->data;
         ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)sig->len);
-        unsigned char raw[2 * P256_BYTES];
-        bool ok = s && BN_bn2binpad(ECDSA_SIG_get0_r(s), raw, P256_BYTES) == P256_BYTES &&
-                  BN_bn2binpad(ECDSA_SIG_get0_s(s), raw + P256_BYTES, P256_BYTES) == P256_BYTES;
+        unsigned char raw[2 * COORDINATE_MAX];
+        bool ok = s && BN_bn2binpad(ECDSA_SIG_get0_r(s), raw, bytes) == bytes &&
+                  BN_bn2binpad(ECDSA_SIG_get0_s(s), raw + bytes, bytes) == bytes;
         ECDSA_SIG_free(s);
         kc_buf_reset(sig);
         if (ok)
-                kc_buf_add(sig, raw, sizeof(raw));
+                kc_buf_add(sig, raw, 2 * (size_t)bytes);
         return ok;
 }
 
-static bool ecdsa_from_raw(struct kc_buf *sig)
+static bool ecdsa_from_raw(struct kc_buf *sig, int bytes)
 {
-        if (sig->len != 2 * P256_BYTES)
+        if (sig->len != 2 * (size_t)bytes)
                 return false;
         const unsigned char *raw = (const unsigned char *)sig->data;
         ECDSA_SIG *s = ECDSA_SIG_new();
-        BIGNUM *r_num = BN_bin2bn(raw, P256_BYTES, NULL), *s_num = BN_bin2bn(raw + P256_BYTES, P256_BYTES, NULL);
+        BIGNUM *r_num = BN_bin2bn(raw, bytes, NULL), *s_num = BN_bin2bn(raw + bytes, bytes, NULL);
         unsigned char *der = NULL;
         int len = -1;
         if (s && r_num && s_num && ECDSA_SIG_set0(s, r_num, s_num) == 1)
@@ -61,17 +90,18 @@ static bool ecdsa_from_raw(struct kc_buf *sig)
 
 static int sign(const struct kc_jwt_key *k, const struct kc_buf *input, struct kc_buf *ret_sig)
 {
+        const struct algorithm *a = algorithm_of(k->alg);
         KC_CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
         size_t len;
         const unsigned char *data = (const unsigned char *)input->data;
-        if (!ctx || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k->pkey) != 1 ||
+        if (!ctx || EVP_DigestSignInit(ctx, NULL, a->md(), NULL, k->pkey) != 1 ||
             EVP_DigestSign(ctx, NULL, &len, data, input->len) != 1)
                 return -EIO;
         kc_buf_reserve(ret_sig, len);
         if (EVP_DigestSign(ctx, (unsigned char *)ret_sig->data, &len, data, input->len) != 1)
                 return -EIO;
         ret_sig->len = len;
-        return kc_streq(k->alg, "ES256") && !ecdsa_to_raw(ret_sig) ? -EIO : 0;
+        return a->bytes && !ecdsa_to_raw(ret_sig, a->bytes) ? -EIO : 0;
 }
 
 int kc_jwt_sign(const struct kc_jwt_key *k, const char *claims_json, char **ret, struct kc_error *err)
@@ -120,59 +150,105 @@ static bool split(const char *text, struct token *t)
                kc_base64url_decode(dot2 + 1, strlen(dot2 + 1), &t->signature) == 0 && t->claims.len > 0;
 }
 
-static bool verifies(const struct kc_jwt_key *k, const struct token *t)
+static bool is_for(const struct kc_jwt_key *k, const struct algorithm *a)
+{
+        return k->kind == a->kind && (!k->only || strcmp(k->only, a->name) == 0);
+}
+
+static bool set_padding(EVP_PKEY_CTX *ctx, const struct algorithm *a)
+{
+        return !a->pss || (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+                              EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
+static bool verifies(const struct kc_jwt_key *k, const struct algorithm *a, const struct token *t)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf sig = KC_BUF_INIT;
         kc_buf_add(&sig, t->signature.data, t->signature.len);
-        bool ok = !kc_streq(k->alg, "ES256") || ecdsa_from_raw(&sig);
+        bool ok = is_for(k, a) && (!a->bytes || ecdsa_from_raw(&sig, a->bytes));
         KC_CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-        ok = ok && ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, k->pkey) == 1 &&
+        EVP_PKEY_CTX *key_ctx; /* ctx owns it */
+        ok = ok && ctx && EVP_DigestVerifyInit(ctx, &key_ctx, a->md(), NULL, k->pkey) == 1 && set_padding(key_ctx, a) &&
              EVP_DigestVerify(ctx, (const unsigned char *)sig.data, sig.len, (const unsigned char *)t->signed_part,
                  t->signed_len) == 1;
         ERR_clear_error();
         return ok;
 }
 
-/* Keys whose ID the token names come first. */
-static bool any_verifies(
-    struct kc_jwt_key *const *keys, size_t n, const struct token *t, const char *alg, const char *kid)
-{
-        for (int named = 1; named >= 0; named--)
-                for (size_t i = 0; i < n; i++)
-                        if (kc_streq(keys[i]->alg, alg) && kc_streq(keys[i]->id, kid) == (named == 1) &&
-                            verifies(keys[i], t))
-                                return true;
-        return false;
-}
+/* What a token says of itself. header owns alg and kid. */
+struct head {
+        struct json_object *header;
+        const char *alg, *kid;
+};
 
-static int verify(struct kc_jwt_key *const *keys, size_t n, const char *text, struct token *t, struct kc_error *err)
+static int read_token(const char *text, struct token *t, struct head *ret, struct kc_error *err)
 {
         if (strnlen(text, TOKEN_MAX + 1) > TOKEN_MAX)
                 return kc_error_set(err, EINVAL, "token is too long");
         if (!split(text, t))
                 return kc_error_set(err, EINVAL, "not a JSON Web Token");
-        KC_CLEANUP(kc_json_freep) struct json_object *header = NULL;
-        struct kc_error bad = KC_ERROR_INIT;
-        int r = kc_json_parse(kc_buf_str(&t->header), t->header.len, &header_limits, &header, &bad);
-        kc_error_done(&bad);
-        const char *alg = r < 0 ? NULL : kc_json_str(header, "alg");
+        int r = kc_json_parse(kc_buf_str(&t->header), t->header.len, &header_limits, &ret->header, NULL);
+        ret->alg = r < 0 ? NULL : kc_json_str(ret->header, "alg");
+        ret->kid = r < 0 ? NULL : kc_json_str(ret->header, "kid");
         /* "crit" names extensions that must be understood; none are (RFC 7515, 4.1.11). */
-        if (!alg || kc_json_get(header, "crit"))
+        if (!ret->alg || kc_json_get(ret->header, "crit") || memchr(kc_buf_str(&t->claims), '\0', t->claims.len))
                 return kc_error_set(err, EINVAL, "not a JSON Web Token");
-        if (!any_verifies(keys, n, t, alg, kc_json_str(header, "kid")))
-                return kc_error_set(err, EACCES, "invalid token signature");
         return 0;
 }
 
 int kc_jwt_verify(
     struct kc_jwt_key *const *keys, size_t n, const char *token, char **ret_claims_json, struct kc_error *err)
 {
+        static const char *const accepted[] = {"RS256", "ES256", "ES384", "ES512", NULL};
         struct token t = {0};
-        int r = verify(keys, n, token, &t, err);
-        if (r == 0 && memchr(t.claims.data, '\0', t.claims.len))
-                r = kc_error_set(err, EINVAL, "not a JSON Web Token");
+        struct head h = {0};
+        int r = read_token(token, &t, &h, err);
+        const struct algorithm *a = r == 0 && kc_strv_has((char *const *)accepted, h.alg) ? algorithm_of(h.alg) : NULL;
+        bool good = false;
+        /* Keys whose ID the token names come first. */
+        for (int named = 1; a && !good && named >= 0; named--)
+                for (size_t i = 0; i < n && !good; i++)
+                        good = kc_streq(keys[i]->id, h.kid) == (named == 1) && verifies(keys[i], a, &t);
+        if (r == 0 && !good)
+                r = kc_error_set(err, EACCES, "invalid token signature");
         if (r == 0)
                 *ret_claims_json = kc_buf_take_str(&t.claims);
+        kc_json_free(h.header);
+        token_done(&t);
+        return r;
+}
+
+static int check_id_token(struct kc_jwt_key *const *keys, size_t n, char *const *algs, const struct token *t,
+    const struct head *h, struct kc_error *err)
+{
+        const struct algorithm *a = kc_strv_has(algs, h->alg) ? algorithm_of(h->alg) : NULL;
+        bool named = !kc_str_empty(h->kid), candidate = false;
+        if (!a) {
+                KC_CLEANUP(kc_freep) char *list = kc_strv_join(algs, " ");
+                return kc_error_set(err, EPROTONOSUPPORT,
+                    "id token signed with unsupported algorithm, expected [%s] got \"%.64s\"", list, h->alg);
+        }
+        for (size_t i = 0; i < n; i++) {
+                if ((named && !kc_streq(keys[i]->id, h->kid)) || !is_for(keys[i], a))
+                        continue;
+                candidate = true;
+                if (verifies(keys[i], a, t))
+                        return 0;
+        }
+        return kc_error_set(err, candidate ? EACCES : ENOKEY, "failed to verify id token signature");
+}
+
+int kc_jwt_verify_id_token(struct kc_jwt_key *const *keys, size_t n, char *const *algs, const char *token,
+    char **ret_claims_json, struct kc_error *err)
+{
+        struct token t = {0};
+        struct head h = {0};
+        int r = read_token(token, &t, &h, err);
+        if (r == 0)
+                r = check_id_token(keys, n, algs, &t, &h, err);
+        if (r == 0)
+                *ret_claims_json = kc_buf_take_str(&t.claims);
+        kc_json_free(h.header);
         token_done(&t);
         return r;
 }

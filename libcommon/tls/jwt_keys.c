@@ -22,26 +22,45 @@ static void free_key(struct kc_jwt_key *k)
 {
         EVP_PKEY_free(k->pkey);
         kc_free(k->id);
+        kc_free(k->only);
         kc_free(k);
 }
 
-/* P-256 or RSA of a decent size; anything else has no algorithm here. */
-static const char *algorithm_of(EVP_PKEY *pkey)
+static const struct {
+        const char *group, *name; /* of a curve, for OpenSSL and for JWKs */
+        enum jwt_kind kind;
+        const char *alg;
+        int bytes; /* of a coordinate */
+} curves[] = {
+    {"prime256v1", "P-256", JWT_P256, "ES256", 32},
+    {"secp384r1", "P-384", JWT_P384, "ES384", 48},
+    {"secp521r1", "P-521", JWT_P521, "ES512", 66},
+};
+#define RSA_ALG "RS256"
+
+/* RSA of a decent size, or one of the curves; anything else has no algorithm here. */
+static const char *algorithm_of(EVP_PKEY *pkey, enum jwt_kind *ret_kind)
 {
-        if (EVP_PKEY_is_a(pkey, "RSA"))
-                return EVP_PKEY_get_bits(pkey) >= MIN_RSA_BITS ? "RS256" : NULL;
         char group[64];
         size_t len;
-        if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, group, sizeof(group), &len) == 1 &&
-            (kc_streq(group, "prime256v1") || kc_streq(group, "P-256")))
-                return "ES256";
+        if (EVP_PKEY_is_a(pkey, "RSA")) {
+                *ret_kind = JWT_RSA;
+                return EVP_PKEY_get_bits(pkey) >= MIN_RSA_BITS ? RSA_ALG : NULL;
+        }
+        if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, group, sizeof(group), &len) != 1)
+                return NULL;
+        for (size_t i = 0; i < KC_ARRAY_LEN(curves); i++)
+                if (kc_streq(group, curves[i].group) || kc_streq(group, curves[i].name)) {
+                        *ret_kind = curves[i].kind;
+                        return curves[i].alg;
+                }
         return NULL;
 }
 
-/* NULL: not a key we can use. */
-static struct kc_jwt_key *make_key(EVP_PKEY *take_pkey, bool is_private)
+struct kc_jwt_key *jwt_key_make(EVP_PKEY *take_pkey, bool is_private)
 {
-        const char *alg = algorithm_of(take_pkey);
+        enum jwt_kind kind;
+        const char *alg = algorithm_of(take_pkey, &kind);
         unsigned char *der = NULL, digest[32];
         int len = alg ? i2d_PUBKEY(take_pkey, &der) : -1;
         if (len < 0) {
@@ -53,6 +72,7 @@ static struct kc_jwt_key *make_key(EVP_PKEY *take_pkey, bool is_private)
         struct kc_jwt_key *k = KC_NEW(struct kc_jwt_key);
         k->pkey = take_pkey;
         k->alg = alg;
+        k->kind = kind;
         k->is_private = is_private;
         k->id = kc_base64url_encode(digest, sizeof(digest));
         return k;
@@ -84,7 +104,7 @@ static void add_block(struct kc_jwt_key ***keys, size_t *n, const char *name, co
 {
         bool is_private;
         EVP_PKEY *pkey = decode(name, der, len, &is_private);
-        struct kc_jwt_key *k = pkey ? make_key(pkey, is_private) : NULL;
+        struct kc_jwt_key *k = pkey ? jwt_key_make(pkey, is_private) : NULL;
         if (!k)
                 return;
         *keys = kc_reallocarray(*keys, *n + 1, sizeof(**keys));
@@ -151,17 +171,28 @@ static char *number(const struct kc_jwt_key *k, const char *param, int min_len)
         return text;
 }
 
-char *kc_jwt_key_jwk(const struct kc_jwt_key *k)
+static char *jwk_of(const struct kc_jwt_key *k, size_t curve)
 {
-        bool rsa = kc_streq(k->alg, "RS256");
-        KC_CLEANUP(kc_freep) char *a = number(k, rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X, rsa ? 0 : 32);
-        KC_CLEANUP(kc_freep) char *b = number(k, rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y, rsa ? 0 : 32);
+        bool rsa = k->kind == JWT_RSA;
+        int min = rsa ? 0 : curves[curve].bytes;
+        KC_CLEANUP(kc_freep) char *a = number(k, rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X, min);
+        KC_CLEANUP(kc_freep) char *b = number(k, rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y, min);
         if (!a || !b) {
                 ERR_clear_error();
                 return NULL;
         }
-        const char *format = rsa ? "{'use':'sig','kty':'RSA','kid':%s,'alg':'RS256','n':%s,'e':%s}"
-                                 : "{'use':'sig','kty':'EC','kid':%s,'crv':'P-256','alg':'ES256','x':%s,'y':%s}";
-        KC_CLEANUP(kc_json_freep) struct json_object *jwk = kc_json_build(format, k->id, a, b);
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *jwk =
+            rsa ? kc_json_build("{'use':'sig','kty':'RSA','kid':%s,'alg':%s,'n':%s,'e':%s}", k->id, k->alg, a, b)
+                : kc_json_build("{'use':'sig','kty':'EC','kid':%s,'crv':%s,'alg':%s,'x':%s,'y':%s}", k->id,
+                      curves[curve].name, k->alg, a, b);
         return kc_json_to_str(jwk);
+}
+
+char *kc_jwt_key_jwk(const struct kc_jwt_key *k)
+{
+        size_t curve = 0;
+        while (k->kind != JWT_RSA && curves[curve].kind != k->kind)
+                curve++;
+        return jwk_of(k, curve);
 }

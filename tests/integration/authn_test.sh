@@ -246,3 +246,181 @@ for m in 'authentication_attempts{result="success"}' 'authentication_attempts{re
 done
 
 stop_apiserver
+
+# --- OpenID Connect, by the configuration file; anonymous conditions
+
+ISSUER_DIR=$WORK/issuer
+mkdir "$ISSUER_DIR"
+python3 "$AUTHN_PY" serve "$ISSUER_DIR" "$WORK/apiserver.crt" "$WORK/apiserver.key" 2>"$WORK/issuer.log" &
+PIDS+=($!)
+eventually 60 test -s "$ISSUER_DIR/port" || fail "the issuer does not start"
+ISSUER=https://127.0.0.1:$(cat "$ISSUER_DIR/port")
+openssl genrsa -out "$WORK/idp1.key" 2048 2>/dev/null
+openssl genrsa -out "$WORK/idp2.key" 2048 2>/dev/null
+openssl ecparam -name secp384r1 -genkey -noout -out "$WORK/idp3.key" 2>/dev/null
+python3 "$AUTHN_PY" jwks "$WORK/idp1.key=one" "$WORK/idp3.key=three" >"$ISSUER_DIR/keys"
+issuer_says() { # <issuer> <file>
+    jq -nc --arg i "$1" --arg k "$ISSUER/keys" '{issuer: $i, jwks_uri: $k}' >"$ISSUER_DIR/$2"
+}
+issuer_says "$ISSUER" openid-configuration
+authn_config() { # <audience> <username prefix>
+    cat >"$WORK/authn.yaml.new" <<CONFIG
+apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous: {enabled: true, conditions: [{path: /livez}, {path: /readyz}]}
+jwt:
+- issuer:
+    url: $ISSUER
+    audiences: [$1, other]
+    audienceMatchPolicy: MatchAny
+    certificateAuthority: |
+$(sed 's/^/      /' "$WORK/ca.crt")
+  claimValidationRules: [{claim: hd, requiredValue: example.org}]
+  claimMappings:
+    username: {claim: email, prefix: "$2"}
+    groups: {claim: groups, prefix: "oidc:"}
+    uid: {claim: sub}
+CONFIG
+    mv "$WORK/authn.yaml.new" "$WORK/authn.yaml"
+}
+authn_config kubernetes ""
+refused() { # <what> <message> <flags...>: of a start
+    local what=$1 message=$2 out
+    shift 2
+    out=$(timeout -s KILL 120 "$KUBEC_BIN/kube-apiserver" --etcd-servers="http://127.0.0.1:$ETCD_PORT" --bind-address=127.0.0.1 --secure-port=0 \
+        --service-account-issuer=https://kubernetes.default.svc --service-account-signing-key-file="$WORK/sa.key" \
+        --cert-dir="$WORK/certs" "$@" 2>&1) && fail "$what: it starts"
+    has "$what" "$message" "$out"
+}
+refused "flags and a file" "authentication-config file and oidc-* flags are mutually exclusive" \
+    --authentication-config="$WORK/authn.yaml" --oidc-issuer-url="$ISSUER" --oidc-client-id=x
+refused "--anonymous-auth and a file that speaks of it" "--anonymous-auth flag cannot be set when anonymous field is configured" \
+    --authentication-config="$WORK/authn.yaml" --anonymous-auth=true --authorization-mode=RBAC
+sed 's/{claim: sub}/{expression: "claims.sub"}/; s/, prefix: ""//; s/audienceMatchPolicy: MatchAny/colour: blue/' "$WORK/authn.yaml" >"$WORK/bad.yaml"
+for why in 'jwt[0].claimMappings.uid.expression: Forbidden: expressions are not supported yet' \
+    'jwt[0].claimMappings.username.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing' \
+    'jwt[0].issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences' \
+    'jwt[0].issuer.colour: Forbidden: unknown field'; do
+    refused "a bad file" "$why" --authentication-config="$WORK/bad.yaml"
+done
+refused "an issuer without TLS" "URL must use https scheme" --oidc-issuer-url=http://x --oidc-client-id=y
+refused "an issuer without audience" "oidc-issuer-url and oidc-client-id must be specified together" --oidc-issuer-url=https://x
+
+# A webhook beside it.
+cat >"$WORK/webhook.yaml" <<CONFIG
+apiVersion: v1
+kind: Config
+clusters: [{name: hook, cluster: {server: "$ISSUER/authenticate", certificate-authority: "$WORK/ca.crt"}}]
+users: [{name: api, user: {}}]
+contexts: [{name: hook, context: {cluster: hook, user: api}}]
+current-context: hook
+CONFIG
+apiserver --authentication-config="$WORK/authn.yaml" --authentication-token-webhook-config-file="$WORK/webhook.yaml" \
+    --authentication-token-webhook-version=v1
+
+code_of() { # <path> [curl arguments]
+    local path=$1
+    shift
+    curl -s --max-time 60 --cacert "$WORK/ca.crt" -o /dev/null -w '%{http_code}' "$@" "$URL$path"
+}
+is "nobody at /livez" 200 "$(code_of /livez)"
+is "nobody at /healthz" 401 "$(code_of /healthz)"
+is "nobody at /livez/etcd" 401 "$(code_of /livez/etcd)"
+is "nobody at /version" 401 "$(code_of /version)"
+
+id_token() { # <key> <alg> <kid> <filter on the usual claims>
+    now=$(date +%s)
+    sign "$1" "$2" "$(jq -nc --arg iss "$ISSUER" --argjson now "$now" '{iss: $iss, aud: "kubernetes", sub: "s-1", exp: ($now + 3600),
+        email: "ann@example.org", email_verified: true, hd: "example.org", groups: ["a", "b"], jti: "j"} | '"$4")" "{\"kid\":\"$3\"}"
+}
+eventually 60 is_who ann@example.org "$(id_token "$WORK/idp1.key" RS256 one .)" || fail "an ID token"
+is "an ID token's user" '{"uid":"s-1","groups":["oidc:a","oidc:b","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["JTI=j"]}}' \
+    "$(user_field '| {uid, groups, extra}')"
+is "PS256" ann@example.org "$(bearer "$(id_token "$WORK/idp1.key" PS256 one .)")"
+is "RS512" ann@example.org "$(bearer "$(id_token "$WORK/idp1.key" RS512 one .)")"
+is "ES384" ann@example.org "$(bearer "$(id_token "$WORK/idp3.key" ES384 three .)")"
+is "several audiences" ann@example.org "$(bearer "$(id_token "$WORK/idp1.key" RS256 one '.aud = ["x", "other"]')")"
+while read -r what filter; do
+    is "an ID token, $what" 401 "$(bearer "$(id_token "$WORK/idp1.key" RS256 one "$filter")")"
+done <<'CASES'
+other-audience .aud = "vault"
+expired .exp = $now - 1
+without-end del(.exp)
+not-yet .nbf = $now + 3600
+other-issuer .iss = $iss + "/"
+unverified-address .email_verified = false
+without-name del(.email)
+missing-claim del(.hd)
+wrong-claim .hd = "evil.org"
+groups-are-numbers .groups = [1]
+CASES
+is "the key of another issuer" 401 "$(bearer "$(id_token "$WORK/sa.key" RS256 one .)")"
+is "an ID token without signature" 401 "$(bearer "$(id_token - none one .)")"
+openssl pkey -in "$WORK/idp1.key" -pubout -out "$WORK/idp1.pub" 2>/dev/null
+is "HMAC with the issuer's public key" 401 "$(bearer "$(id_token "$WORK/idp1.pub" HS256 one .)")"
+
+# A new key of the issuer is fetched when a token names it; unknown names do not make a flood of requests.
+python3 "$AUTHN_PY" jwks "$WORK/idp2.key=two" >"$ISSUER_DIR/keys.new" && mv "$ISSUER_DIR/keys.new" "$ISSUER_DIR/keys"
+rotated() {
+    is_who ann@example.org "$(id_token "$WORK/idp2.key" RS256 two ".nonce = \"$RANDOM$RANDOM\"")"
+}
+eventually 60 rotated || fail "the issuer's new key"
+fetched=$(grep -c 'GET /keys' "$ISSUER_DIR/log")
+for i in 1 2 3 4 5; do
+    is "an unknown key" 401 "$(bearer "$(id_token "$WORK/idp1.key" RS256 "unknown-$i" .)")"
+done
+[ $(($(grep -c 'GET /keys' "$ISSUER_DIR/log") - fetched)) -le 2 ] || fail "unknown keys make a flood of requests"
+
+# The file is followed; a bad one changes nothing.
+reloads() {
+    metric "apiserver_authentication_config_controller_automatic_reloads_total{status=\"$1\"}"
+}
+cp "$WORK/bad.yaml" "$WORK/authn.yaml"
+failed() {
+    [ "$(reloads failure)" -ge 1 ]
+}
+eventually 60 failed || fail "a bad file is not noticed"
+is "after a bad file" ann@example.org "$(bearer "$(id_token "$WORK/idp2.key" RS256 two '.x = 1')")"
+authn_config kubernetes2 id:
+reloaded() {
+    [ "$(reloads success)" -ge 1 ] && is_who id:ann@example.org "$(id_token "$WORK/idp2.key" RS256 two ".aud = \"kubernetes2\" | .x = $RANDOM")"
+}
+eventually 60 reloaded || fail "a new file is not used"
+is "the former audience" 401 "$(bearer "$(id_token "$WORK/idp2.key" RS256 two '.y = 1')")"
+
+# --- the webhook
+
+is "by the webhook" tim "$(bearer hook-tim)"
+is "by the webhook: the user" '{"uid":"7","groups":["g","system:authenticated"],"extra":{"k":["v"]}}' "$(user_field '| {uid, groups, extra}')"
+asked=$(grep -c POST "$ISSUER_DIR/log")
+is "again" tim "$(bearer hook-tim)"
+is "its answer is remembered" "$asked" "$(grep -c POST "$ISSUER_DIR/log")"
+is "one that it refuses" 401 "$(bearer hook-refused)"
+is "one for another audience" 401 "$(bearer hook-vault)"
+is "one that nobody knows" 401 "$(bearer whatever)"
+is "after a failure" broken "$(bearer hook-broken)"
+review=$(kubectl create -o json -f - <<'REVIEW' | jq -c '[.status.authenticated, .status.audiences, .status.error]'
+{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"hook-vault","audiences":["vault"]}}
+REVIEW
+)
+is "a TokenReview" '[true,["vault"],null]' "$review"
+is "static tokens are not shown to it" 0 "$(grep -c admin-token "$ISSUER_DIR/log")"
+stop_apiserver
+
+# --- --oidc-*; an issuer that sends us elsewhere
+
+apiserver --oidc-issuer-url="$ISSUER" --oidc-client-id=kubernetes --oidc-ca-file="$WORK/ca.crt" --oidc-groups-claim=groups \
+    --oidc-required-claim=hd=example.org
+eventually 60 is_who "$ISSUER#s-1" "$(id_token "$WORK/idp2.key" RS256 two .)" || fail "an ID token, by flags"
+is "its groups" '["a","b","system:authenticated"]' "$(user_field .groups)"
+is "RS512 is not among the algorithms" 401 "$(bearer "$(id_token "$WORK/idp2.key" RS512 two .)")"
+stop_apiserver
+ISSUER=$ISSUER/redirect
+apiserver --oidc-issuer-url="$ISSUER" --oidc-client-id=kubernetes --oidc-ca-file="$WORK/ca.crt"
+redirected() {
+    grep -q 'GET /redirect/.well-known/openid-configuration 302' "$ISSUER_DIR/log"
+}
+eventually 60 redirected || fail "the issuer is not asked"
+is "an issuer that redirects" 401 "$(bearer "$(id_token "$WORK/idp2.key" RS256 two .)")"
+is "other tokens do not wait for it" admin "$(bearer admin-token)"
+stop_apiserver

@@ -14,7 +14,7 @@ struct identity {
 struct state {
         struct kc_fake_clock clock;
         char dir[64];
-        char *ca_file, *proxy_ca_file;
+        char *ca_file, *proxy_ca_file, *config_file;
         struct identity ca, other_ca, proxy_ca;
         struct kc_authn *authn;
 };
@@ -81,7 +81,7 @@ static struct kc_authn *new_authn(struct state *s)
 {
         char *names[] = {(char *)"proxy", NULL}, *users[] = {(char *)"X-Remote-User", NULL};
         char *uids[] = {(char *)"X-Remote-Uid", NULL}, *groups[] = {(char *)"X-Remote-Group", NULL};
-        char *extra[] = {(char *)"X-Remote-Extra-", NULL}, *paths[] = {(char *)"/livez", NULL};
+        char *extra[] = {(char *)"X-Remote-Extra-", NULL};
         const struct kc_authn_opts o = {.clock = &s->clock.clock,
             .client_ca_file = s->ca_file,
             .front_proxy = {.client_ca_file = s->proxy_ca_file,
@@ -91,7 +91,7 @@ static struct kc_authn *new_authn(struct state *s)
                 .group_headers = groups,
                 .extra_prefixes = extra},
             .anonymous = true,
-            .anonymous_paths = paths};
+            .config_file = s->config_file};
         struct kc_authn *n = NULL;
         assert_int_equal(kc_authn_new(&o, &n, NULL), 0);
         return n;
@@ -99,12 +99,16 @@ static struct kc_authn *new_authn(struct state *s)
 
 static int setup(void **state)
 {
+        static const char paths[] = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"
+                                    "anonymous: {enabled: true, conditions: [{path: /livez}]}\n";
         struct state *s = KC_NEW(struct state);
         kc_fake_clock_init(&s->clock, kc_clock_now(NULL));
         (void)snprintf(s->dir, sizeof(s->dir), "/tmp/kubec-authn-XXXXXX");
         assert_non_null(mkdtemp(s->dir));
         s->ca_file = kc_path_join(s->dir, "ca.crt");
         s->proxy_ca_file = kc_path_join(s->dir, "proxy-ca.crt");
+        s->config_file = kc_path_join(s->dir, "authn.yaml");
+        assert_int_equal(kc_file_write_atomic(s->config_file, paths, strlen(paths), 0600, NULL), 0);
         s->ca = authority("ca");
         s->other_ca = authority("other");
         s->proxy_ca = authority("proxy-ca");
@@ -125,6 +129,7 @@ static int teardown(void **state)
         (void)kc_rm_rf(s->dir, NULL);
         kc_free(s->ca_file);
         kc_free(s->proxy_ca_file);
+        kc_free(s->config_file);
         kc_free(s);
         return 0;
 }
