@@ -204,11 +204,12 @@ static void test_several_keys_in_a_file(void **state)
         (void)state;
         write_keys(EVP_RSA_gen(2048), "many", "many.pub", "w");
         write_keys(EVP_EC_gen("P-256"), "many", "many.pub", "a");
-        write_keys(EVP_EC_gen("P-384"), "many", "many.pub", "a"); /* no algorithm of ours */
-        write_keys(EVP_EC_gen("P-256"), "many", "many.pub", "a");
+        write_keys(EVP_EC_gen("secp256k1"), "many", "many.pub", "a"); /* no algorithm of ours */
+        write_keys(EVP_EC_gen("P-384"), "many", "many.pub", "a");
+        write_keys(EVP_EC_gen("P-521"), "many", "many.pub", "a");
         struct keys priv = load("many"), pub = load("many.pub");
-        assert_int_equal(priv.n, 3);
-        assert_int_equal(pub.n, 3);
+        assert_int_equal(priv.n, 4);
+        assert_int_equal(pub.n, 4);
         for (size_t i = 0; i < priv.n; i++) {
                 char *token, *got;
                 assert_int_equal(kc_jwt_sign(priv.keys[i], claims, &token, NULL), 0);
@@ -218,6 +219,46 @@ static void test_several_keys_in_a_file(void **state)
         }
         kc_jwt_keys_free(priv.keys, priv.n);
         kc_jwt_keys_free(pub.keys, pub.n);
+}
+
+/* What we publish of a key is what others, and we ourselves, read. */
+static void test_sets(void **state)
+{
+        (void)state;
+        static const char *const curves[] = {"P-256", "P-384", "P-521", NULL};
+        struct kc_buf set = KC_BUF_INIT;
+        char *algs[] = {(char[]){"RS256"}, (char[]){"ES256"}, (char[]){"ES384"}, (char[]){"ES512"}, NULL};
+        write_keys(EVP_RSA_gen(2048), "set", "set.pub", "w");
+        for (size_t i = 0; curves[i]; i++)
+                write_keys(EVP_EC_gen(curves[i]), "set", "set.pub", "a");
+        struct keys priv = load("set"), pub;
+        kc_buf_adds(
+            &set, "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"},{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\"}");
+        for (size_t i = 0; i < priv.n; i++) {
+                char *jwk = kc_jwt_key_jwk(priv.keys[i]);
+                kc_buf_addf(&set, ",%s", jwk);
+                kc_free(jwk);
+        }
+        kc_buf_adds(&set, "]}");
+        assert_int_equal(kc_jwt_keys_parse_set(kc_buf_str(&set), set.len, &pub.keys, &pub.n, NULL), 0);
+        assert_int_equal(pub.n, 4);
+        for (size_t i = 0; i < priv.n; i++) {
+                char *token, *got;
+                assert_int_equal(kc_jwt_sign(priv.keys[i], claims, &token, NULL), 0);
+                assert_int_equal(kc_jwt_verify_id_token(pub.keys, pub.n, algs, token, &got, NULL), 0);
+                assert_string_equal(got, claims);
+                kc_free(got);
+                /* Without the key of that name nothing is tried, and an algorithm that is not asked for is none. */
+                assert_int_equal(kc_jwt_verify_id_token(pub.keys, i, algs, token, &got, NULL), -ENOKEY);
+                assert_int_equal(
+                    kc_jwt_verify_id_token(pub.keys, pub.n, (char *[]){(char[]){"PS256"}, NULL}, token, &got, NULL),
+                    -EPROTONOSUPPORT);
+                kc_free(token);
+        }
+        kc_jwt_keys_free(priv.keys, priv.n);
+        kc_jwt_keys_free(pub.keys, pub.n);
+        assert_int_equal(kc_jwt_keys_parse_set("{}", 2, &pub.keys, &pub.n, NULL), -EINVAL);
+        kc_buf_done(&set);
 }
 
 static void test_other_files(void **state)
@@ -245,6 +286,7 @@ int main(void)
             cmocka_unit_test(test_rfc_example),
             cmocka_unit_test(test_refusals),
             cmocka_unit_test(test_several_keys_in_a_file),
+            cmocka_unit_test(test_sets),
             cmocka_unit_test(test_other_files),
         };
         return cmocka_run_group_tests(tests, set_up, tear_down);
