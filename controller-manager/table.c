@@ -33,6 +33,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_csrcleaner_controller,
     &kc_bootstrapsigner_controller,
     &kc_tokencleaner_controller,
+    &kc_legacytokencleaner_controller,
     &kc_garbagecollector_controller,
 };
 const size_t kc_n_controllers = KC_ARRAY_LEN(kc_controllers);

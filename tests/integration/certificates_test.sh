@@ -11,7 +11,7 @@ start_kcm() {
     "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 \
         --secure-port="$(free_port)" --leader-elect=false --controllers='*,bootstrapsigner,tokencleaner' \
         --cluster-signing-cert-file="$WORK/ca.crt" --cluster-signing-key-file="$WORK/ca.key" \
-        --use-service-account-credentials=true --cluster-signing-duration=12h --root-ca-file="$WORK/ca.crt" \
+        --use-service-account-credentials=true --cluster-signing-duration=12h --legacy-service-account-token-clean-up-period=1s --root-ca-file="$WORK/ca.crt" \
         --service-account-private-key-file="$WORK/sa.key" "$@" >>"$WORK/kcm.log" 2>&1 &
     KCM_PID=$!
     PIDS+=("$KCM_PID")
@@ -277,3 +277,28 @@ token_secret robot-token robot
 eventually 60 filled || fail "another one is filled"
 kubectl delete serviceaccount robot >/dev/null
 eventually 60 lost robot-token || fail "the token goes with its account"
+
+echo "--- a token that was made for an account and is not used: marked, then deleted; one that was asked for stays"
+kubectl create serviceaccount old >/dev/null
+token_secret old-token old
+token_secret asked-for old
+kubectl patch serviceaccount old -p '{"secrets":[{"name":"old-token"}]}' >/dev/null
+old_filled() { [ -n "$(secret old-token '.data.token // empty')" ]; }
+eventually 60 old_filled || fail "it is filled in"
+kubectl -n kube-system patch configmap kube-apiserver-legacy-service-account-token-tracking -p '{"data":{"since":"2020-01-01"}}' >/dev/null
+# A change makes it be looked at again; until the second has passed nothing comes of it.
+marked() {
+    kubectl annotate --overwrite secret old-token "look=$RANDOM" >/dev/null
+    [ "$(secret old-token '.metadata.labels["kubernetes.io/legacy-token-invalid-since"]')" = "$(date -u +%Y-%m-%d)" ]
+}
+eventually 60 marked || fail "it is marked"
+kubectl label --overwrite secret old-token kubernetes.io/legacy-token-invalid-since=2020-01-01 >/dev/null
+eventually 60 lost old-token || fail "it is deleted"
+kubectl annotate --overwrite secret asked-for look=1 >/dev/null
+is "one that was asked for" null "$(secret asked-for '.metadata.labels["kubernetes.io/legacy-token-invalid-since"]')"
+
+echo "--- the end"
+kill "$KCM_PID"
+wait_gone "$KCM_PID" 20 || fail "kube-controller-manager does not end"
+wait "$KCM_PID" 2>/dev/null
+! grep -lE "$SANITIZER_SAYS" "$WORK"/*.log || fail "the sanitizers complain"
