@@ -23,12 +23,13 @@ static bool is_digit(char c)
         return c >= '0' && c <= '9';
 }
 
-/* min to max digits. */
+/* min to max digits, of which the first nine count: of a fraction nobody asks for the value. */
 static bool scan_number(const char **s, int min, int max, int *ret_v)
 {
         int n = 0, v = 0;
         for (; n < max && is_digit(**s); n++, (*s)++)
-                v = v * 10 + (**s - '0');
+                if (n < 9)
+                        v = v * 10 + (**s - '0');
         *ret_v = v;
         return n >= min;
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/ip.h"
 #include "base/mem.h"
 #include "http/http_internal.h"
 
@@ -122,11 +123,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!loop)
                 check(kc_loop_new("fuzz", &loop, NULL) == 0);
         struct kc_http_server *s = new_server();
+        struct http_peer *peer = NULL;
+        struct kc_ip ip;
         int pair[2];
         check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
         atomic_fetch_add(&s->n_conns, 1);
         atomic_fetch_add(&s->shards[0]->n_conns, 1);
-        http_conn_new(s->shards[0], pair[0], kc_strdup("fuzz"));
+        check(kc_ip_parse("127.0.0.1", &ip) == 0 && http_peers_enter(s->peers, &ip, &peer));
+        http_conn_new(s->shards[0], pair[0], kc_strdup("fuzz"), peer);
         size_t piece = data[0] ? (size_t)data[0] * data[0] : size;
         for (size_t at = 1; at < size; at += piece) {
                 (void)send(
