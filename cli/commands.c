@@ -24,6 +24,7 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_expose,
             &kc_cmd_autoscale,
             &kc_cmd_certificate,
+            &kc_cmd_kustomize,
             &kc_cmd_rollout,
             &kc_cmd_edit,
             &kc_cmd_logs,

@@ -39,3 +39,4 @@ extern const struct kc_command kc_cmd_autoscale;
 extern const struct kc_command kc_cmd_certificate;
 extern const struct kc_command kc_cmd_drain;
 extern const struct kc_command kc_cmd_edit;
+extern const struct kc_command kc_cmd_kustomize;

@@ -27,7 +27,10 @@ static int load_kustomization(struct kc_cli *c, const char *dir, struct kc_manif
         KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
         struct kc_resource_map *map;
         const char *ns;
-        int e = kc_kustomize_build(dir, NULL, &text, err);
+        KC_CLEANUP(kc_buf_done) struct kc_buf warnings = KC_BUF_INIT;
+        struct kc_kustomize_options o = {.warnings = &warnings};
+        int e = kc_kustomize_build(dir, &o, &text, err);
+        (void)fputs(kc_buf_str(&warnings), c->err);
         if (e == 0)
                 e = kc_cli_map(c, &map, err);
         if (e == 0)

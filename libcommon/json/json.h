@@ -17,6 +17,7 @@ struct kc_json_limits {
         size_t max_bytes;
         int max_depth;    /* nesting of objects and arrays */
         size_t max_nodes; /* values in all; for YAML after alias expansion */
+        bool words_stay;  /* YAML: yes, no, on, off, y and n are text, as goyaml.v3 reads them */
         bool raw_fields;  /* metadata.managedFields[].fieldsV1 stays text: see kc_json_new_raw */
 };
 /* 3 MiB, 128 levels, 400,000 values: what an API request may hold. */

@@ -1,5 +1,6 @@
 /* YAML to JSON trees: libyaml's events, walked recursively (depth-limited). Aliases are copied, and what they expand to
  * counts against the limits. Any thread. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <yaml.h>
@@ -98,6 +99,9 @@ static int resolve(struct parser *p, const yaml_event_t *e, struct kc_yaml_scala
         if (!tag) {
                 if (e->data.scalar.plain_implicit)
                         *ret = kc_yaml_resolve(text);
+                if (p->limits->words_stay && ret->type == KC_YAML_BOOL && tolower((unsigned char)text[0]) != 't' &&
+                    tolower((unsigned char)text[0]) != 'f')
+                        ret->type = KC_YAML_STR;
                 return 0;
         }
         bool core = false;

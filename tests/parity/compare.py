@@ -40,6 +40,8 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"(^|[ (])(\d+[smhdy])+\)?( +|$)", r"\1<age> "),
     (r"\b(AGE|LAST SEEN|CLUSTER-IP) +", r"\1 "),
     (r"<(time|age|node port|ip)>( +|$)", r"<\1> "),
+    # Said since Kubernetes 1.34.
+    (r" from \S+ namespace( \([a-z ]+\))?$", r"\1"),
     (r"\b(kubec|kubectl\.1\.\d+)\b", "kubectl"),
     (r"/(work|w)/[kc]/", "/w/"),
 )]
