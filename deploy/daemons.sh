@@ -27,8 +27,24 @@ start_etcd() {
         --auto-compaction-retention=0 --quota-backend-bytes=2147483648
 }
 
+# Who has no credentials sees whether the API server is well, and nothing else but what was asked for: the pages of Swagger UI,
+# and what kubeadm reads before it trusts a cluster.
+write_authentication() {
+    local paths=(/healthz /livez /readyz) file
+    if [ -e "$DATA_DIR/swagger-ui/swagger-ui.css" ]; then
+        paths+=(/swagger-ui /swagger-ui/ /swagger-ui/start.js)
+        for file in "$DATA_DIR"/swagger-ui/*; do paths+=("/swagger-ui/${file##*/}"); done
+    fi
+    [ "${ANONYMOUS_CLUSTER_INFO:-no}" = no ] || paths+=(/api/v1/namespaces/kube-public/configmaps/cluster-info)
+    {
+        printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\nanonymous:\n  enabled: true\n  conditions:\n'
+        printf '  - path: %s\n' "${paths[@]}"
+    } | write_config authentication.yaml
+}
+
 start_kube-apiserver() {
     local ui=() # what deploy/swagger-ui has fetched
+    write_authentication || return 1
     [ ! -e "$DATA_DIR/swagger-ui/swagger-ui.css" ] || ui=("--swagger-ui-dir=$DATA_DIR/swagger-ui"
         "--authorization-always-allow-paths=/healthz,/readyz,/livez,/swagger-ui,/swagger-ui/*")
     start_daemon kube-apiserver "$BIN_DIR/kube-apiserver" \
@@ -36,7 +52,8 @@ start_kube-apiserver() {
         --etcd-certfile="$PKI_DIR/apiserver-etcd-client.crt" --etcd-keyfile="$PKI_DIR/apiserver-etcd-client.key" \
         --bind-address=0.0.0.0 --secure-port="$API_PORT" --advertise-address="$NODE_IP" \
         --tls-cert-file="$PKI_DIR/apiserver.crt" --tls-private-key-file="$PKI_DIR/apiserver.key" \
-        --client-ca-file="$PKI_DIR/ca.crt" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+        --client-ca-file="$PKI_DIR/ca.crt" --authentication-config="$CONFIG_DIR/authentication.yaml" \
+        --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file="$PKI_DIR/sa.pub" --service-account-signing-key-file="$PKI_DIR/sa.key" \
         --service-cluster-ip-range="$SERVICE_CIDR" --allow-privileged=true --enable-bootstrap-token-auth=true \

@@ -2,6 +2,7 @@
 #include "server/options.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +13,10 @@
 #include "base/str.h"
 #include "tls/tls.h"
 
-enum { PORT_MAX = 65535 };
+enum {
+        PORT_MAX = 65535,
+        WARN_ONLY_EXPIRATION = 3607, /* seconds that tokens of pods are asked for */
+};
 #define AUTHORIZED_TTL (300 * KC_SEC)
 #define UNAUTHORIZED_TTL (30 * KC_SEC)
 
@@ -240,6 +244,24 @@ static int check_authorization(const struct kc_apiserver_options *o, struct kc_e
             "are defined");
 }
 
+/* A header's name that is empty would be every header's. */
+static int check_front_proxy(const struct kc_apiserver_options *o, struct kc_error *err)
+{
+        const struct {
+                const char *flag;
+                char **list;
+        } flags[] = {{"requestheader-username-headers", o->requestheader_username_headers},
+            {"requestheader-uid-headers", o->requestheader_uid_headers},
+            {"requestheader-group-headers", o->requestheader_group_headers},
+            {"requestheader-extra-headers-prefix", o->requestheader_extra_prefixes},
+            {"requestheader-allowed-names", o->requestheader_allowed_names}};
+        for (size_t i = 0; i < KC_ARRAY_LEN(flags); i++)
+                for (char **v = flags[i].list; v && *v; v++)
+                        if ((*v)[strspn(*v, " \t")] == '\0')
+                                return kc_error_set(err, EINVAL, "empty value in \"%s\"", flags[i].flag);
+        return 0;
+}
+
 static int check_authentication(const struct kc_apiserver_options *o, struct kc_error *err)
 {
         static const char *const algs[] = {
@@ -249,6 +271,22 @@ static int check_authentication(const struct kc_apiserver_options *o, struct kc_
         for (char **a = o->oidc.signing_algs; a && *a; a++)
                 if (!kc_strv_has((char *const *)algs, *a))
                         return kc_error_set(err, EINVAL, "--oidc-signing-algs: unsupported signing alg: \"%s\"", *a);
+        for (char **i = o->service_account_issuers; i && *i; i++)
+                if (strchr(*i, ':') && (strchr(*i, ' ') || !isalpha((unsigned char)**i)))
+                        return kc_error_set(
+                            err, EINVAL, "service-account-issuer \"%s\" contained a ':' but was not a valid URL", *i);
+        if (!kc_str_empty(o->service_account_jwks_uri) && !kc_str_has_prefix(o->service_account_jwks_uri, "https://"))
+                return kc_error_set(err, EINVAL, "service-account-jwks-uri requires https scheme, parsed as: %s",
+                    o->service_account_jwks_uri);
+        int64_t max = o->service_account_max_expiration / KC_SEC;
+        if (max != 0 && (max < 3600 || max > (int64_t)1 << 32))
+                return kc_error_set(
+                    err, EINVAL, "the service-account-max-token-expiration must be between 1 hour and 2^32 seconds");
+        if (max != 0 && o->service_account_extend_expiration && max < WARN_ONLY_EXPIRATION)
+                return kc_error_set(err, EINVAL,
+                    "service-account-extend-token-expiration is true, in order to correctly trigger safe transition "
+                    "logic, service-account-max-token-expiration must be set longer than %d seconds (currently %lld)",
+                    WARN_ONLY_EXPIRATION, (long long)max);
         if (!kc_streq(o->webhook_version, "v1") && !kc_streq(o->webhook_version, "v1beta1"))
                 return kc_error_set(err, EINVAL,
                     "--authentication-token-webhook-version: unsupported webhook authenticator version: %s",
@@ -390,6 +428,8 @@ int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **
         r = check(o, err);
         if (r == 0)
                 r = check_authentication(o, err);
+        if (r == 0)
+                r = check_front_proxy(o, err);
         return r < 0 ? r : complete(o, err);
 }
 

@@ -303,6 +303,10 @@ for why in 'jwt[0].claimMappings.uid.expression: Forbidden: expressions are not 
     'jwt[0].issuer.colour: Forbidden: unknown field'; do
     refused "a bad file" "$why" --authentication-config="$WORK/bad.yaml"
 done
+refused "a front proxy's header without a name" 'empty value in "requestheader-username-headers"' \
+    --requestheader-client-ca-file="$WORK/proxy-ca.crt" --requestheader-username-headers=' '
+refused "tokens for a minute" "service-account-max-token-expiration must be between 1 hour and 2^32 seconds" \
+    --service-account-max-token-expiration=1m
 refused "an issuer without TLS" "URL must use https scheme" --oidc-issuer-url=http://x --oidc-client-id=y
 refused "an issuer without audience" "oidc-issuer-url and oidc-client-id must be specified together" --oidc-issuer-url=https://x
 
