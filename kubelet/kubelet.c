@@ -15,9 +15,6 @@
 #include "kubelet/kubelet_internal.h"
 #include "kubelet/pod/pod.h"
 
-#define CLIENT_PAIR "kubelet-client"
-#define SERVER_PAIR "kubelet-server"
-
 enum { POOL_THREADS = 256, POOL_QUEUE = 100000, STATUS_WORKERS = 4 };
 
 /* --- Who we are */
@@ -232,65 +229,6 @@ static int syncloop_check(void *arg, struct kc_error *err)
         return why ? kc_error_set(err, EIO, "%s", why) : 0;
 }
 
-/* --- Certificates */
-
-static void on_client_cert(void *arg)
-{
-        struct kc_kubelet *k = arg;
-        kc_log_info("Certificate rotation detected, shutting down client connections to start using new credentials");
-        kc_rest_reconnect(k->rest);
-}
-
-static void on_server_cert(void *arg)
-{
-        struct kc_kubelet *k = arg;
-        kc_kubelet_server_reload(k->server);
-}
-
-/* From now on the client certificate is the current one of cert_dir, which the kubeconfig's own is at first. */
-static int take_over_client_cert(struct kc_kubelet *k, struct kc_error *err)
-{
-        struct kc_client_config *c = &k->client_config;
-        int r = kc_kubelet_cert_seed(k->config->cert_dir, CLIENT_PAIR, c, err);
-        if (r < 0)
-                return kc_error_wrap(err, "--rotate-certificates");
-        if (c->key_pem)
-                kc_free_secret(c->key_pem, strlen(c->key_pem));
-        c->key_pem = NULL;
-        kc_str_set(&c->cert_pem, NULL);
-        kc_free(c->cert_file);
-        kc_free(c->key_file);
-        c->cert_file = kc_kubelet_cert_path(k->config->cert_dir, CLIENT_PAIR);
-        c->key_file = kc_strdup(c->cert_file);
-        return 0;
-}
-
-static void make_cert_managers(struct kc_kubelet *k)
-{
-        const struct kc_kubelet_config *c = k->config;
-        KC_CLEANUP(kc_strv_freep) char **names = kc_strv_copy(k->node_ips);
-        kc_strv_push(&names, k->node_name);
-        struct kc_kubelet_cert_opts o = {.loop = k->loop,
-            .pool = k->pool,
-            .rest = k->rest,
-            .dir = c->cert_dir,
-            .pair = CLIENT_PAIR,
-            .signer = "kubernetes.io/kube-apiserver-client-kubelet",
-            .node_name = k->node_name,
-            .on_new = on_client_cert,
-            .arg = k};
-        if (k->rest && c->rotate_certificates)
-                k->client_cert = kc_kubelet_certs_new(&o);
-        if (!k->rest || !c->server_tls_bootstrap)
-                return;
-        o.pair = SERVER_PAIR;
-        o.signer = "kubernetes.io/kubelet-serving";
-        o.server = true;
-        o.names = names;
-        o.on_new = on_server_cert;
-        k->server_cert = kc_kubelet_certs_new(&o);
-}
-
 static int make_api(struct kc_kubelet *k, struct kc_error *err)
 {
         const struct kc_kubelet_config *c = k->config;
@@ -301,7 +239,7 @@ static int make_api(struct kc_kubelet *k, struct kc_error *err)
         }
         int r = kc_client_config_for_daemon(c->kubeconfig, &k->client_config, err);
         if (r == 0 && c->rotate_certificates)
-                r = take_over_client_cert(k, err);
+                r = kc_kubelet_take_over_client_cert(k, err);
         if (r < 0)
                 return r;
         struct kc_rest_opts o = {
@@ -406,39 +344,12 @@ static int make_runtime(struct kc_kubelet *k, struct kc_error *err)
         return kc_runtime_new(&ro, &k->runtime, err);
 }
 
-/* A serving certificate of our own where none is configured. */
-static int ensure_certificate(struct kc_kubelet *k, char **ret_cert, char **ret_key, struct kc_error *err)
-{
-        const struct kc_kubelet_config *c = k->config;
-        /* Until it is issued there is none, as upstream: nobody could verify one of our own. */
-        if (k->server_cert) {
-                *ret_cert = kc_kubelet_cert_path(c->cert_dir, SERVER_PAIR);
-                *ret_key = kc_strdup(*ret_cert);
-                return 0;
-        }
-        if (!kc_str_empty(c->tls_cert_file)) {
-                *ret_cert = kc_strdup(c->tls_cert_file);
-                *ret_key = kc_strdup(c->tls_private_key_file);
-                return 0;
-        }
-        *ret_cert = kc_path_join(c->cert_dir, "kubelet.crt");
-        *ret_key = kc_path_join(c->cert_dir, "kubelet.key");
-        if (kc_path_exists(*ret_cert) && kc_path_exists(*ret_key))
-                return 0;
-        int r = kc_mkdir_p(c->cert_dir, 0700, err);
-        if (r < 0)
-                return r;
-        KC_CLEANUP(kc_strv_freep) char **names = kc_strv_copy(k->node_ips);
-        kc_strv_push(&names, k->node_name);
-        return kc_tls_self_signed(k->node_name, names, *ret_cert, *ret_key, err);
-}
-
 static int make_server(struct kc_kubelet *k, struct kc_error *err)
 {
         const struct kc_kubelet_config *c = k->config;
         KC_CLEANUP(kc_freep) char *cert = NULL;
         KC_CLEANUP(kc_freep) char *key = NULL;
-        int r = c->port > 0 ? ensure_certificate(k, &cert, &key, err) : 0;
+        int r = c->port > 0 ? kc_kubelet_serving_cert(k, &cert, &key, err) : 0;
         if (r < 0)
                 return r;
         k->health = kc_health_new();
@@ -525,7 +436,7 @@ static int make_parts(struct kc_kubelet *k, struct kc_error *err)
                 r = make_files(k, err);
         if (r < 0)
                 return r;
-        make_cert_managers(k);
+        kc_kubelet_make_cert_managers(k);
         return make_server(k, err);
 }
 

@@ -95,6 +95,14 @@ struct kc_kubelet {
         bool api_synced, files_synced; /* guarded by mutex: all sources have said what they have */
 };
 
+/* --- certs.c. Before the loop runs. */
+/* From now on the client certificate is the current one of cert_dir, which the kubeconfig's own is at first. */
+int kc_kubelet_take_over_client_cert(struct kc_kubelet *k, struct kc_error *err);
+/* What renews the certificates that are to be renewed; not started yet. */
+void kc_kubelet_make_cert_managers(struct kc_kubelet *k);
+/* The files to serve with (heap): those of server_cert, the configured ones, or a certificate of our own. */
+int kc_kubelet_serving_cert(struct kc_kubelet *k, char **ret_cert, char **ret_key, struct kc_error *err);
+
 /* --- workers.c. Any thread. */
 void kc_workers_free(void *worker); /* for kc_map_new */
 /* A pod as its source has it now. */

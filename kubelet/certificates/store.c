@@ -23,7 +23,7 @@ char *kc_kubelet_cert_path(const char *dir, const char *pair)
 kc_time kc_kubelet_cert_deadline(kc_time not_before, kc_time not_after, double random)
 {
         double lifetime = (double)(not_after - not_before);
-        return not_before + (kc_time)(lifetime * (EARLIEST + SPREAD * random));
+        return not_before + (kc_time)(lifetime * (EARLIEST + SPREAD * random) + 0.5);
 }
 
 /* The link is replaced at once: a reader sees the old pair or the new one. */
