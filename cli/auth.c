@@ -4,6 +4,8 @@
 
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/describe/describe.h"
+#include "cli/describe/layout.h"
 #include "cli/printer_object.h"
 #include "cli/requests.h"
 
@@ -11,12 +13,14 @@
 #define AUTHENTICATION "/apis/authentication.k8s.io/v1/"
 
 static struct {
-        bool all_namespaces, quiet;
+        bool all_namespaces, quiet, list, no_headers;
         char *subresource, *output;
 } opt;
 
 static const struct kc_flag can_i_flags[] = {
     {"all-namespaces", 'A', KC_FLAG_BOOL, &opt.all_namespaces, "in all namespaces", "Auth"},
+    {"list", 0, KC_FLAG_BOOL, &opt.list, "all that is allowed", "Auth"},
+    {"no-headers", 0, KC_FLAG_BOOL, &opt.no_headers, "no headers", "Auth"},
     {"quiet", 'q', KC_FLAG_BOOL, &opt.quiet, "say it by the exit code only", "Auth"},
     {"subresource", 0, KC_FLAG_STRING, &opt.subresource, "log, status, ...", "Auth"},
 };
@@ -70,6 +74,54 @@ static int resource_attributes(struct kc_cli *c, const char *verb, const char *a
         return 0;
 }
 
+/* Rules of both kinds, as rows. */
+static void print_rules(struct kc_cli *c, const struct json_object *status)
+{
+        static const char *const lists[] = {"resourceRules", "nonResourceRules"};
+        struct kc_layout out = {0};
+        KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+        KC_CLEANUP(kc_json_freep) struct json_object *all = json_object_new_array();
+        struct kc_layout_columns columns = {.min_width = KC_TABWRITER_MIN_WIDTH, .padding = KC_TABWRITER_PADDING};
+        for (size_t l = 0; l < KC_ARRAY_LEN(lists); l++) {
+                const struct json_object *list = kc_json_get(status, lists[l]);
+                for (size_t i = 0; i < kc_json_len(list); i++)
+                        kc_json_push(all, kc_json_copy(kc_json_idx(list, i)));
+        }
+        if (!opt.no_headers)
+                kc_layout_add(&out, 0, "Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
+        kc_describe_rules(all, 0, &out);
+        kc_layout_align(kc_buf_str(&out.text), out.text.len, &columns, &b);
+        (void)fwrite(kc_buf_str(&b), 1, b.len, c->out);
+        kc_layout_done(&out);
+}
+
+static int list_allowed(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *review = NULL, *answer = NULL;
+        const char *ns = NULL;
+        if (args[0])
+                return kc_error_set(err, EINVAL, "list option must be specified with no arguments");
+        int e = kc_cli_namespace(c, &ns, err);
+        if (e < 0)
+                return e;
+        review = kc_json_build("{'kind':'SelfSubjectRulesReview','apiVersion':'authorization.k8s.io/v1',"
+                               "'spec':{'namespace':%s}}",
+            ns);
+        e = post(c, AUTHORIZATION "selfsubjectrulesreviews", review, &answer, err);
+        if (e < 0)
+                return e;
+        const struct json_object *status = kc_json_get(answer, "status");
+        const char *trouble = kc_json_str(status, "evaluationError");
+        if (kc_json_bool(status, "incomplete", false)) {
+                (void)fprintf(c->err, "warning: the list may be incomplete");
+                (void)fprintf(
+                    c->err, "%s%s\n", kc_str_empty(trouble) ? "" : ": ", kc_str_empty(trouble) ? "" : trouble);
+        }
+        print_rules(c, status);
+        return 0;
+}
+
 static int run_can_i(struct kc_cli *c, char **args, struct kc_error *err)
 {
         size_t n = kc_strv_len(args);
@@ -78,6 +130,8 @@ static int run_can_i(struct kc_cli *c, char **args, struct kc_error *err)
                                "{'kind':'SelfSubjectAccessReview','apiVersion':'authorization.k8s.io/v1'}"),
                            *answer = NULL;
         struct json_object *spec = kc_json_ensure_obj(review, "spec");
+        if (opt.list)
+                return list_allowed(c, args, err);
         if (n < 2 || n > 3)
                 return kc_error_set(err, EINVAL,
                     "you must specify two arguments: verb resource or verb resource/resourceName.\nSee '%s auth can-i "

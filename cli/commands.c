@@ -8,6 +8,9 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
         static const struct kc_command *const table[] = {
             &kc_cmd_get,
             &kc_cmd_describe,
+            &kc_cmd_explain,
+            &kc_cmd_events,
+            &kc_cmd_top,
             &kc_cmd_apply,
             &kc_cmd_create,
             &kc_cmd_replace,

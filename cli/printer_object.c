@@ -117,7 +117,7 @@ static int explain(const struct kc_object_printer *p, const struct json_object *
         add_go_syntax(&text, obj);
         return kc_error_set(err, EINVAL,
             "error executing jsonpath \"%s\": Error executing template: %s. Printing more information for debugging "
-            "the template:\n\ttemplate was:\n\t\t%s\n\tobject given to jsonpath engine was:\n\t\t%s\n\n",
+            "the template:\n\ttemplate was:\n\t\t%s\n\tobject given to jsonpath engine was:\n\t\t%s\n\n\n",
             p->template, kc_error_message(&why), p->template, kc_buf_str(&text));
 }
 

@@ -72,20 +72,31 @@ const struct kc_command kc_cmd_version = {.name = "version",
 /* --- api-resources */
 
 static struct {
-        char *output, *api_group, *namespaced;
-        bool no_headers;
-} resources_opt;
+        char *output, *api_group, **verbs, **categories, *sort_by;
+        bool no_headers, namespaced, cached;
+} resources_opt = {.namespaced = true};
 
 static const struct kc_flag resources_flags[] = {
     {"output", 'o', KC_FLAG_STRING, &resources_opt.output, "wide or name", "API resources"},
     {"api-group", 0, KC_FLAG_STRING, &resources_opt.api_group, "only resources of this group", "API resources"},
-    {"namespaced", 0, KC_FLAG_STRING, &resources_opt.namespaced, "true or false: only those", "API resources"},
+    {"cached", 0, KC_FLAG_BOOL, &resources_opt.cached, "accepted: nothing is kept from call to call", "API resources"},
+    {"categories", 0, KC_FLAG_STRV, &resources_opt.categories, "only resources of all these categories",
+        "API resources"},
+    {"namespaced", 0, KC_FLAG_BOOL, &resources_opt.namespaced, "only those in namespaces; false: only the others",
+        "API resources"},
+    {"sort-by", 0, KC_FLAG_STRING, &resources_opt.sort_by, "name or kind", "API resources"},
+    {"verbs", 0, KC_FLAG_STRV, &resources_opt.verbs, "only resources with all these verbs", "API resources"},
     {"no-headers", 0, KC_FLAG_BOOL, &resources_opt.no_headers, "no headers", "API resources"},
 };
 
 static int by_group(const void *a, const void *b)
 {
         const struct kc_api_resource *const *x = a, *const *y = b;
+        int by_name = strcmp((*x)->resource, (*y)->resource), by_kind = strcmp((*x)->kind, (*y)->kind);
+        if (kc_streq(resources_opt.sort_by, "name") && by_name)
+                return by_name;
+        if (kc_streq(resources_opt.sort_by, "kind") && by_kind)
+                return by_kind;
         int d = strcmp((*x)->group, (*y)->group);
         return d ? d : strcmp((*x)->resource, (*y)->resource);
 }
@@ -115,7 +126,13 @@ static bool wanted(const struct kc_api_resource *r)
                 return false;
         if (resources_opt.api_group && !kc_streq(r->group, resources_opt.api_group))
                 return false;
-        return !resources_opt.namespaced || kc_streq(resources_opt.namespaced, r->namespaced ? "true" : "false");
+        for (char **v = resources_opt.verbs; v && *v; v++)
+                if (!kc_strv_has(r->verbs, *v))
+                        return false;
+        for (char **g = resources_opt.categories; g && *g; g++)
+                if (!kc_strv_has(r->categories, *g))
+                        return false;
+        return !kc_cli_flag_given("namespaced") || resources_opt.namespaced == r->namespaced;
 }
 
 static int run_resources(struct kc_cli *c, char **args, struct kc_error *err)
@@ -126,6 +143,9 @@ static int run_resources(struct kc_cli *c, char **args, struct kc_error *err)
                 return kc_cli_usage_error(c, "api-resources", err, "unexpected arguments: [%s]", args[0]);
         if (!kc_str_empty(resources_opt.output) && !name && !wide)
                 return kc_error_set(err, EINVAL, "--output %s is not available", resources_opt.output);
+        if (!kc_str_empty(resources_opt.sort_by) && !kc_streq(resources_opt.sort_by, "name") &&
+            !kc_streq(resources_opt.sort_by, "kind"))
+                return kc_error_set(err, EINVAL, "--sort-by accepts only name or kind");
         int e = kc_cli_map(c, &map, err);
         if (e < 0)
                 return e;

@@ -39,7 +39,7 @@ int kc_describe_list(struct kc_describing *d, const struct kc_gvr *g, const char
         return 0;
 }
 
-static void describe_event(struct kc_describing *d, const struct json_object *e)
+char *kc_describe_event_age(const struct json_object *e)
 {
         char first_buf[KC_TIME_LEN], last_buf[KC_TIME_LEN];
         const char *event_time = kc_json_str(e, "eventTime");
@@ -48,14 +48,18 @@ static void describe_event(struct kc_describing *d, const struct json_object *e)
         int64_t count = series ? kc_json_int(series, "count", 0) : kc_json_int(e, "count", 0);
         const char *last =
             kc_since(series ? kc_json_str(series, "lastObservedTime") : kc_json_str(e, "lastTimestamp"), last_buf);
-        const char *source = kc_text(e, "source.component");
-        KC_CLEANUP(kc_freep) char *message = kc_str_trim(kc_text(e, "message"));
-        kc_line(d, 1, "%s\t%s\t", kc_text(e, "type"), kc_text(e, "reason"));
         if (series || count > 1)
-                kc_line(d, 0, "%s (x%lld over %s)\t", last, (long long)count, first);
-        else
-                kc_line(d, 0, "%s\t", first);
-        kc_line(d, 0, "%s\t%s\n", source[0] ? source : kc_text(e, "reportingComponent"), message);
+                return kc_asprintf("%s (x%lld over %s)", last, (long long)count, first);
+        return kc_strdup(first);
+}
+
+static void describe_event(struct kc_describing *d, const struct json_object *e)
+{
+        const char *source = kc_text(e, "source.component");
+        KC_CLEANUP(kc_freep) char *age = kc_describe_event_age(e);
+        KC_CLEANUP(kc_freep) char *message = kc_str_trim(kc_text(e, "message"));
+        kc_line(d, 1, "%s\t%s\t%s\t%s\t%s\n", kc_text(e, "type"), kc_text(e, "reason"), age,
+            source[0] ? source : kc_text(e, "reportingComponent"), message);
 }
 
 static int fetch_events(struct kc_describing *d, const char *uid, struct json_object *into)

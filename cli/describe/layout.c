@@ -22,7 +22,7 @@ struct grid {
         size_t n_lines, cap_lines;
         size_t *widths; /* of the columns that are open */
         size_t n_widths, cap_widths;
-        size_t padding;
+        struct kc_layout_columns *columns;
         struct kc_buf *out;
 };
 
@@ -87,6 +87,29 @@ static void write_lines(struct grid *g, size_t from, size_t to)
         }
 }
 
+static size_t remembered(const struct kc_layout_columns *c, size_t column)
+{
+        return c->remembers && column < c->n ? c->widths[column] : 0;
+}
+
+static void remember(struct kc_layout_columns *c, size_t column, size_t width)
+{
+        if (!c->remembers)
+                return;
+        if (column >= c->n) {
+                c->widths = kc_reallocarray(c->widths, column + 1, sizeof(*c->widths));
+                while (c->n <= column)
+                        c->widths[c->n++] = 0;
+        }
+        c->widths[column] = KC_MAX(c->widths[column], width);
+}
+
+void kc_layout_columns_done(struct kc_layout_columns *c)
+{
+        kc_free(c->widths);
+        *c = (struct kc_layout_columns){0};
+}
+
 static bool has_column(const struct grid *g, size_t line, size_t column)
 {
         return column + 1 < g->lines[line].n;
@@ -101,13 +124,14 @@ static void format(struct grid *g, size_t from, size_t to)
                         continue;
                 write_lines(g, begin, i);
                 begin = i;
-                size_t width = 0;
+                size_t width = KC_MAX(g->columns->min_width, remembered(g->columns, column));
                 for (; i < to && has_column(g, i, column); i++)
-                        width = KC_MAX(width, g->cells[g->lines[i].first + column].width + g->padding);
+                        width = KC_MAX(width, g->cells[g->lines[i].first + column].width + g->columns->padding);
                 if (g->n_widths == g->cap_widths) {
                         g->cap_widths = g->cap_widths ? 2 * g->cap_widths : 16;
                         g->widths = kc_reallocarray(g->widths, g->cap_widths, sizeof(*g->widths));
                 }
+                remember(g->columns, column, width);
                 g->widths[g->n_widths++] = width;
                 format(g, begin, i);
                 g->n_widths--;
@@ -116,9 +140,9 @@ static void format(struct grid *g, size_t from, size_t to)
         write_lines(g, begin, to);
 }
 
-void kc_layout_align(const char *text, size_t len, size_t padding, struct kc_buf *out)
+void kc_layout_align(const char *text, size_t len, struct kc_layout_columns *columns, struct kc_buf *out)
 {
-        struct grid g = {.out = out, .padding = padding};
+        struct grid g = {.out = out, .columns = columns};
         parse(&g, text, len);
         format(&g, 0, g.n_lines);
         kc_free(g.cells);
@@ -146,7 +170,8 @@ void kc_layout_add(struct kc_layout *l, int level, const char *fmt, ...)
 
 void kc_layout_flush(struct kc_layout *l, struct kc_buf *out)
 {
-        kc_layout_align(kc_buf_str(&l->text), l->text.len, PADDING, out);
+        struct kc_layout_columns columns = {.padding = PADDING};
+        kc_layout_align(kc_buf_str(&l->text), l->text.len, &columns, out);
         kc_buf_reset(&l->text);
 }
 

@@ -14,6 +14,14 @@ struct kc_layout {
 void kc_layout_add(struct kc_layout *l, int level, const char *fmt, ...) KC_PRINTF(3, 4);
 /* Aligns all that was added and appends it; l is empty afterwards. */
 void kc_layout_flush(struct kc_layout *l, struct kc_buf *out);
-/* The same with any text, and another space between columns. Pure. */
-void kc_layout_align(const char *text, size_t len, size_t padding, struct kc_buf *out);
+/* Other columns: as wide as min_width at least, as far apart as padding; never narrower than they were when remembers
+ * is set. */
+struct kc_layout_columns {
+        size_t min_width, padding;
+        bool remembers;
+        size_t *widths, n; /* what is remembered */
+};
+void kc_layout_columns_done(struct kc_layout_columns *c);
+/* The same with any text. */
+void kc_layout_align(const char *text, size_t len, struct kc_layout_columns *columns, struct kc_buf *out);
 void kc_layout_done(struct kc_layout *l);

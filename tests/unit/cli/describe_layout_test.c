@@ -12,7 +12,8 @@
 static void aligned(const char *text, const char *want)
 {
         struct kc_buf b = KC_BUF_INIT;
-        kc_layout_align(text, strlen(text), 2, &b);
+        struct kc_layout_columns columns = {.padding = 2};
+        kc_layout_align(text, strlen(text), &columns, &b);
         assert_string_equal(kc_buf_str(&b), want);
         kc_buf_done(&b);
 }
@@ -27,6 +28,18 @@ static void columns_end_with_the_lines_that_have_them(void **state)
         aligned("\xc3\xa4\tb\nccc\td\n", "\xc3\xa4    b\nccc  d\n");
         aligned("", "");
         aligned("no newline\tat\tthe end", "no newline  at  the end");
+}
+
+static void columns_are_remembered(void **state)
+{
+        (void)state;
+        static const char text[] = "long\tx\nalone\na\tb\n";
+        struct kc_buf b = KC_BUF_INIT;
+        struct kc_layout_columns columns = {.min_width = 6, .padding = 3, .remembers = true};
+        kc_layout_align(text, strlen(text), &columns, &b);
+        assert_string_equal(kc_buf_str(&b), "long   x\nalone\na      b\n");
+        kc_layout_columns_done(&columns);
+        kc_buf_done(&b);
 }
 
 static void levels_and_escapes(void **state)
@@ -44,7 +57,7 @@ static void levels_and_escapes(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test(columns_end_with_the_lines_that_have_them), cmocka_unit_test(levels_and_escapes)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(columns_end_with_the_lines_that_have_them),
+            cmocka_unit_test(columns_are_remembered), cmocka_unit_test(levels_and_escapes)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
