@@ -65,19 +65,69 @@ static void wait_until(struct oidc *o, kc_mono until)
 
 /* --- fetching */
 
+/* One document that is being fetched. Guarded by the lock, as what it belongs to. */
+struct exchange {
+        struct oidc *of;
+        struct kc_http_call *call;
+        bool done;
+        int code;
+        struct kc_bytes *body;
+        struct kc_error err;
+};
+
+/* On the loop. */
+static void on_done(struct kc_http_call *call, int code, struct kc_bytes *body, const struct kc_error *err, void *arg)
+{
+        struct exchange *x = arg;
+        struct oidc *o = x->of;
+        (void)call; /* ours */
+        pthread_mutex_lock(&o->lock);
+        x->code = code;
+        if (err)
+                kc_error_copy(&x->err, err);
+        else
+                x->body = kc_bytes_ref(body);
+        x->done = true;
+        (void)pthread_cond_broadcast(&o->changed);
+        pthread_mutex_unlock(&o->lock);
+}
+
+/* On the thread. Ends early when the issuer is not wanted any more. */
+static void exchange_run(struct oidc *o, const char *url, struct exchange *x)
+{
+        char *const headers[] = {(char *)"Accept", (char *)"application/json", NULL};
+        const struct kc_http_call_opts call = {
+            .url = url, .headers = headers, .timeout_ms = FETCH_TIMEOUT_MS, .on_done = on_done, .arg = x};
+        bool cancelled = false;
+        x->of = o;
+        pthread_mutex_lock(&o->lock);
+        if (o->stopping)
+                (void)kc_error_set(&x->err, ECANCELED, "the issuer is not asked any more");
+        else if (kc_http_client_start(o->http, &call, &x->call, &x->err) == 0)
+                while (!x->done) {
+                        if (o->stopping && !cancelled)
+                                kc_http_call_cancel(x->call); /* valid until on_done, which needs the lock, returns */
+                        cancelled = o->stopping;
+                        (void)pthread_cond_wait(&o->changed, &o->lock);
+                }
+        pthread_mutex_unlock(&o->lock);
+}
+
 static int get(struct oidc *o, const char *url, struct kc_bytes **ret, struct kc_error *err)
 {
-        struct kc_http_response answer;
-        char *const headers[] = {(char *)"Accept", (char *)"application/json", NULL};
-        const struct kc_http_call_opts call = {.url = url, .headers = headers, .timeout_ms = FETCH_TIMEOUT_MS};
-        int r = kc_http_client_do(o->http, &call, &answer, err);
-        if (r < 0)
-                return r;
-        if (answer.code == 200)
-                *ret = kc_bytes_ref(answer.body);
-        else
-                r = kc_error_set(err, EPROTO, "%s: status %d", url, answer.code);
-        kc_http_response_done(&answer);
+        struct exchange x = {0};
+        int r = 0;
+        exchange_run(o, url, &x);
+        if (x.err.errnum) {
+                r = -x.err.errnum;
+                kc_error_move(err, &x.err);
+        } else if (x.code != 200) {
+                r = kc_error_set(err, EPROTO, "%s: status %d", url, x.code);
+        } else {
+                *ret = kc_bytes_ref(x.body);
+        }
+        kc_bytes_unref(x.body);
+        kc_error_done(&x.err);
         return r;
 }
 
@@ -213,10 +263,10 @@ void oidc_unref(struct oidc *o)
         o->stopping = true;
         (void)pthread_cond_broadcast(&o->changed);
         pthread_mutex_unlock(&o->lock);
-        if (o->http)
-                kc_loop_call(o->loop, free_http, o->http); /* what is under way fails */
         if (o->started)
                 (void)pthread_join(o->thread, NULL); /* it is there, and ours */
+        if (o->http)
+                kc_loop_call(o->loop, free_http, o->http);
         keys_unref(o->keys);
         struct kc_authn_config config = {.jwt = kc_memdup(&o->config, sizeof(o->config)), .n_jwt = 1};
         kc_authn_config_done(&config);
