@@ -1,4 +1,6 @@
 /* Which certificates the kubelet shows to whom, and who renews them. Thread: the loop. */
+#include <math.h>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -38,6 +40,22 @@ int kc_kubelet_take_over_client_cert(struct kc_kubelet *k, struct kc_error *err)
         return 0;
 }
 
+static double ttl_of(const struct kc_kubelet_certs *c)
+{
+        kc_time expiry = c ? kc_kubelet_certs_expiry(c) : 0;
+        return expiry ? (double)(expiry - kc_clock_now(NULL)) / (double)KC_SEC : INFINITY;
+}
+
+static double client_ttl(void *arg)
+{
+        return ttl_of(((const struct kc_kubelet *)arg)->client_cert);
+}
+
+static double server_ttl(void *arg)
+{
+        return ttl_of(((const struct kc_kubelet *)arg)->server_cert);
+}
+
 void kc_kubelet_make_cert_managers(struct kc_kubelet *k)
 {
         const struct kc_kubelet_config *c = k->config;
@@ -52,8 +70,14 @@ void kc_kubelet_make_cert_managers(struct kc_kubelet *k)
             .node_name = k->node_name,
             .on_new = on_client_cert,
             .arg = k};
-        if (k->rest && c->rotate_certificates)
+        if (k->rest && c->rotate_certificates) {
+                o.errors = kc_metric_counter("kubelet_certificate_manager_client_expiration_renew_errors",
+                    "Renewals of the client certificate that failed", NULL);
                 k->client_cert = kc_kubelet_certs_new(&o);
+                kc_metric_callback("kubelet_certificate_manager_client_ttl_seconds",
+                    "Seconds until the client certificate expires, negative when it has; +Inf: there is none", "gauge",
+                    client_ttl, k);
+        }
         if (!k->rest || !c->server_tls_bootstrap)
                 return;
         o.pair = SERVER_PAIR;
@@ -61,7 +85,12 @@ void kc_kubelet_make_cert_managers(struct kc_kubelet *k)
         o.server = true;
         o.names = names;
         o.on_new = on_server_cert;
+        o.errors = kc_metric_counter(
+            "kubelet_server_expiration_renew_errors", "Renewals of the serving certificate that failed", NULL);
         k->server_cert = kc_kubelet_certs_new(&o);
+        kc_metric_callback("kubelet_certificate_manager_server_ttl_seconds",
+            "Seconds until the serving certificate expires, negative when it has; +Inf: there is none", "gauge",
+            server_ttl, k);
 }
 
 int kc_kubelet_serving_cert(struct kc_kubelet *k, char **ret_cert, char **ret_key, struct kc_error *err)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "client/rest.h"
+#include "daemon/metrics.h"
 #include "event/worker.h"
 
 /* <dir>/<pair>-current.pem: "kubelet-client" or "kubelet-server". Heap. */
@@ -33,8 +34,9 @@ struct kc_kubelet_cert_opts {
         const char *dir, *pair;
         const char *signer;
         const char *node_name;
-        bool server;        /* server auth, else client auth */
-        char *const *names; /* DNS names and addresses of a server; strv, NULL for clients */
+        bool server;              /* server auth, else client auth */
+        char *const *names;       /* DNS names and addresses of a server; strv, NULL for clients */
+        struct kc_metric *errors; /* counts requests that failed; NULL: not counted */
         /* On the loop: there is a new current certificate. */
         void (*on_new)(void *arg);
         void *arg;
@@ -46,6 +48,8 @@ struct kc_kubelet_certs *kc_kubelet_certs_new(const struct kc_kubelet_cert_opts 
 void kc_kubelet_certs_start(struct kc_kubelet_certs *c);
 /* There is a current certificate, which has not expired. */
 bool kc_kubelet_certs_valid(const struct kc_kubelet_certs *c);
+/* When the current certificate expires; 0: there is none. Any thread. */
+kc_time kc_kubelet_certs_expiry(const struct kc_kubelet_certs *c);
 /* Nothing is called any more; before the pool is drained. */
 void kc_kubelet_certs_stop(struct kc_kubelet_certs *c);
 /* After it has been stopped and the pool has been drained. NULL is fine. */

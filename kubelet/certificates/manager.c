@@ -29,7 +29,8 @@ struct kc_kubelet_certs {
         /* The current certificate; not_after 0: none. */
         struct kc_cert_info current;
         kc_time deadline;
-        int64_t retry; /* the next pause after a failure */
+        _Atomic int64_t expiry; /* current.not_after, for other threads */
+        int64_t retry;          /* the next pause after a failure */
         /* The request under way. */
         bool asking; /* on the pool */
         char *key;
@@ -63,6 +64,8 @@ static void failed(struct kc_kubelet_certs *c, const struct kc_error *err)
 {
         kc_log_error(err, "Failed while requesting a signed certificate from the control plane, retrying", "pair",
             c->pair, "seconds", kc_log_i64(c->retry / KC_SEC));
+        if (c->o.errors)
+                kc_metric_add(c->o.errors, 1, NULL);
         forget_request(c);
         kc_timer_arm(c->timer, c->retry + (int64_t)((double)c->retry * 0.1 * kc_rand_double()));
         c->retry = KC_MIN(c->retry * 2, LAST_RETRY);
@@ -242,6 +245,7 @@ static void read_current(struct kc_kubelet_certs *c)
         if (pem.len)
                 explicit_bzero(pem.data, pem.len);
         kc_buf_done(&pem);
+        c->expiry = c->current.not_after;
         c->deadline = c->current.not_after
                           ? kc_kubelet_cert_deadline(c->current.not_before, c->current.not_after, kc_rand_double())
                           : 0;
@@ -312,6 +316,11 @@ struct kc_kubelet_certs *kc_kubelet_certs_new(const struct kc_kubelet_cert_opts 
 bool kc_kubelet_certs_valid(const struct kc_kubelet_certs *c)
 {
         return c->current.not_after > kc_clock_now(NULL);
+}
+
+kc_time kc_kubelet_certs_expiry(const struct kc_kubelet_certs *c)
+{
+        return c->expiry;
 }
 
 void kc_kubelet_certs_start(struct kc_kubelet_certs *c)

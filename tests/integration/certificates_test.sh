@@ -196,6 +196,8 @@ is "logs" "Debug endpoints are disabled.
  405" "$(admin /containerLogs/default/p/c)"
 is "configz" " 404" "$(admin /configz | grep -o ' 404')"
 has "pods are not debugging" " 200" "$(admin /pods)"
+ttl=$(admin /metrics | awk '$1 == "kubelet_certificate_manager_client_ttl_seconds" {printf "%d", $2}')
+[ "${ttl:-0}" -gt 36000 ] || fail "the metric of the client certificate says $ttl"
 
 echo "--- a node can have only its own name"
 cp "$WORK/node1-kubelet.kubeconfig" "$WORK/node1.kubeconfig"
