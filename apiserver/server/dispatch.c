@@ -175,9 +175,8 @@ static bool path_exists(const struct api_req *q)
                 return false;
         if (kc_strv_len(i->parts) > 3 && !is_proxy(q))
                 return false;
-        bool own_namespace = i->ns[0] && strcmp(i->resource, "namespaces") == 0; /* /namespaces/x is no scope */
         if (!q->row->namespaced)
-                return !i->ns[0] || own_namespace;
+                return !i->ns[0] || i->is_own_namespace;
         /* Over all namespaces there are only collections. */
         return i->ns[0] || kc_strv_len(i->parts) == 1;
 }

@@ -27,7 +27,8 @@ struct req_info {
         char *path;       /* decoded */
         const char *verb; /* static: "get", "list", "watch", "create", ... or the lower-case method */
         char *group, *version, *ns, *resource, *subresource, *name;
-        char **parts; /* from the resource on (or the special verb's rest) */
+        char **parts;          /* from the resource on (or the special verb's rest) */
+        bool is_own_namespace; /* the path is the namespace's own: ns is what it is about, and no scope */
 };
 /* 0, or -EINVAL for an undecodable path. */
 int req_info_parse(const char *method, const char *path, const char *query, struct req_info *ret);

@@ -80,6 +80,8 @@ static void parse_resource(char *const *p, const char *method, struct req_info *
                 /* A subresource of the namespace itself, or something in it. */
                 if (p[2] && strcmp(p[2], "status") != 0 && strcmp(p[2], "finalize") != 0)
                         p += 2;
+                else
+                        ret->is_own_namespace = true;
         }
         ret->parts = kc_strv_copy(p);
         size_t n = kc_strv_len(p);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "storage/cache_internal.h"
@@ -111,6 +112,28 @@ static void bad_tokens_are_bad_requests(void **state)
                 assert_int_equal(list_token_decode(bad[i], "/registry/pods/", &got, &err), -EINVAL);
                 assert_int_equal(err.code, 400);
                 assert_string_equal(err.reason, "BadRequest");
+        }
+}
+
+static void tokens_stay_below_their_prefix(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *start, *key; /* NULL: refused */
+        } cases[] = {{"default/web", "/registry/pods/default/web"}, {"/default/web", "/registry/pods/default/web"},
+            {"..", NULL}, {"../secrets/a", NULL}, {"a/../../secrets", NULL}, {"a/..", NULL}, {".", NULL},
+            {"a/./b", NULL}, {"a//b", NULL}, {"//a", NULL}, {"a/", NULL}, {"...", "/registry/pods/..."},
+            {"a..b", "/registry/pods/a..b"}};
+        for (size_t i = 0; i < KC_ARRAY_LEN(cases); i++) {
+                char json[128];
+                snprintf(json, sizeof(json), "{\"v\":\"meta.k8s.io/v1\",\"rv\":1,\"start\":\"%s\"}", cases[i].start);
+                KC_CLEANUP(kc_freep) char *t = kc_base64url_encode(json, strlen(json));
+                struct list_token got = {0};
+                KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
+                assert_int_equal(list_token_decode(t, "/registry/pods/", &got, &err), cases[i].key ? 0 : -EINVAL);
+                if (cases[i].key)
+                        assert_string_equal(got.from_key, cases[i].key);
+                kc_free(got.from_key);
         }
 }
 
@@ -251,6 +274,7 @@ int main(void)
             cmocka_unit_test(scalars_are_found_by_path),
             cmocka_unit_test(tokens_are_upstreams),
             cmocka_unit_test(bad_tokens_are_bad_requests),
+            cmocka_unit_test(tokens_stay_below_their_prefix),
             cmocka_unit_test(index_behaves_like_an_array),
             cmocka_unit_test(index_of_sorted_entries),
             cmocka_unit_test(window_forgets_old_events),
