@@ -5,6 +5,7 @@
 
 #include "api/object.h"
 #include "base/str.h"
+#include "cli/cluster_dump.h"
 #include "cli/commands.h"
 #include "cli/requests.h"
 
@@ -62,8 +63,7 @@ static int run_info(struct kc_cli *c, char **args, struct kc_error *err)
         KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
         const struct kc_api_resource *services = NULL;
         struct kc_resource_map *map = NULL;
-        if (args[0])
-                return kc_cli_usage_error(c, "cluster-info", err, "unexpected arguments: [%s]", args[0]);
+        (void)args; /* kubectl looks at none */
         int e = kc_cli_map(c, &map, err);
         if (e == 0)
                 e = kc_resource_map_find(map, "services", &services, err);
@@ -76,10 +76,14 @@ static int run_info(struct kc_cli *c, char **args, struct kc_error *err)
         const struct json_object *items = kc_json_get(list, "items");
         for (size_t i = 0; i < kc_json_len(items); i++)
                 say_service(c, c->config.server, kc_json_idx(items, i));
+        (void)fprintf(
+            c->out, "\nTo further debug and diagnose cluster problems, use '%s cluster-info dump'.\n", c->program);
         return 0;
 }
 
 const struct kc_command kc_cmd_cluster_info = {.name = "cluster-info",
     .usage = "cluster-info",
     .summary = "Display addresses of the control plane and services",
-    .run = run_info};
+    .run = run_info,
+    .subs = &kc_cmd_cluster_info_dump,
+    .n_subs = 1};

@@ -11,6 +11,7 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_explain,
             &kc_cmd_events,
             &kc_cmd_top,
+            &kc_cmd_diff,
             &kc_cmd_apply,
             &kc_cmd_create,
             &kc_cmd_replace,

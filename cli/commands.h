@@ -17,7 +17,7 @@ extern const struct kc_command kc_cmd_cordon;
 extern const struct kc_command kc_cmd_cp;
 extern const struct kc_command kc_cmd_create;
 extern const struct kc_command kc_cmd_delete;
-extern const struct kc_command kc_cmd_describe, kc_cmd_explain, kc_cmd_events, kc_cmd_top;
+extern const struct kc_command kc_cmd_describe, kc_cmd_explain, kc_cmd_events, kc_cmd_top, kc_cmd_diff;
 extern const struct kc_command kc_cmd_exec;
 extern const struct kc_command kc_cmd_get;
 extern const struct kc_command kc_cmd_label;
