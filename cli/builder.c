@@ -129,7 +129,8 @@ static bool add_document(const struct reading *r, struct json_object *take_doc)
                 kc_cli_errors_take(&r->into->errors, &err);
                 return false;
         }
-        bool list = kind && kc_str_has_suffix(kind, "List") && kc_json_is_arr(items);
+        bool empty = !items && kc_json_is_obj(doc) && json_object_object_get_ex(doc, "items", NULL); /* null */
+        bool list = kind && kc_str_has_suffix(kind, "List") && (kc_json_is_arr(items) || empty);
         for (size_t i = 0; list && i < kc_json_len(items); i++)
                 if (!add_document(r, kc_json_copy(kc_json_idx(items, i))))
                         return false;

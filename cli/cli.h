@@ -63,6 +63,7 @@ struct kc_command {
         const char *examples;    /* lines "# what it does" and "kubec ...", pairs with an empty line between, or NULL */
         enum kc_cli_args completes;
         const char *completes_type; /* "pods", with KC_ARGS_NAMES */
+        int error_code;             /* the exit code of errors; 0: 1 */
 };
 enum { KC_CLI_FAILED = 1 };
 

@@ -68,7 +68,10 @@ static int merge_by_patch(struct kc_cli *c, const struct kc_manifest *m, const s
         const char *type = NULL;
         if (!live)
                 return send(c, "POST", path, "application/json", m->obj, ret, err);
-        int e = kc_apply_patch(m->res, live, m->obj, &patch, &type, err);
+        /* The annotation of apply is no part of the comparison: neither changed nor removed. */
+        KC_CLEANUP(kc_json_freep) struct json_object *modified = kc_json_copy(m->obj);
+        kc_json_del(kc_json_ensure_obj(modified, "metadata.annotations"), KC_LAST_APPLIED);
+        int e = kc_apply_patch(m->res, live, modified, &patch, &type, err);
         if (e == 0 && !patch)
                 *ret = kc_json_copy(live);
         return e < 0 || !patch ? e : send(c, "PATCH", path, type, patch, ret, err);
@@ -249,7 +252,7 @@ static int compare(struct kc_cli *c, const struct dirs *d, struct kc_error *err)
         return kc_error_set(err, EIO, "failed to run \"%s\": signal: %s", argv[0], strsignal(WTERMSIG(status)));
 }
 
-static int diff(struct kc_cli *c, char **args, struct kc_error *err)
+static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         KC_CLEANUP(dirs_done) struct dirs d = {0};
         KC_CLEANUP(kc_manifests_done) struct kc_manifests m = {0};
@@ -275,15 +278,6 @@ static int diff(struct kc_cli *c, char **args, struct kc_error *err)
         return compare(c, &d, err);
 }
 
-static int run(struct kc_cli *c, char **args, struct kc_error *err)
-{
-        int e = diff(c, args, err);
-        if (e >= 0)
-                return e;
-        kc_cli_print_error(c, err);
-        return FAILED;
-}
-
 const struct kc_command kc_cmd_diff = {.name = "diff",
     .usage = "diff (-f FILENAME | -k DIRECTORY)",
     .summary = "Diff the live version against a would-be applied version",
@@ -298,4 +292,5 @@ const struct kc_command kc_cmd_diff = {.name = "diff",
                 "kubec diff -f shop.yaml\n\n"
                 "# In colors\n"
                 "KUBECTL_EXTERNAL_DIFF='diff -N -u --color=always' kubec diff -f shop.yaml",
-    .completes = KC_ARGS_FILE};
+    .completes = KC_ARGS_FILE,
+    .error_code = FAILED};

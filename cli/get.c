@@ -254,9 +254,9 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                 e = kc_object_printer_new(p.output, opt.no_headers, &p.printer, err);
         if (e < 0)
                 return e;
-        if (p.n == 0)
+        if (p.n == 0 && (p.manifests.errors.n > 0 || !is_table(&p)))
                 return kc_cli_errors_report(c, &p.manifests.errors) ? KC_CLI_FAILED : 0;
-        if (opt.watch || opt.watch_only)
+        if (p.n > 0 && (opt.watch || opt.watch_only))
                 return kc_get_watch(c, &p, err);
         return is_table(&p) ? kc_get_print_tables(c, &p, err) : print_objects(c, &p, err);
 }

@@ -192,10 +192,12 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         struct kc_error err = KC_ERROR_INIT;
         int e = kc_flags_parse(flags, n, argc, argv, &args, &err);
         if (e < 0) {
-                (void)fprintf(
-                    c->err, "error: %s\nSee '%s %s --help' for usage.\n", kc_error_message(&err), c->program, path);
+                (void)fprintf(c->err,
+                    cmd->error_code ? "error: %s\nSee '%s %s -h' for help and examples\n"
+                                    : "error: %s\nSee '%s %s --help' for usage.\n",
+                    kc_error_message(&err), c->program, path);
                 kc_error_done(&err);
-                return 1;
+                return cmd->error_code ? cmd->error_code : 1;
         }
         c->dash = args_in_front(argc, argv, flags, n, kc_strv_len(args));
         kc_log_set_verbosity(c->verbosity);
@@ -212,7 +214,7 @@ static int run_command(struct kc_cli *c, const struct kc_command *cmd, const cha
         kc_error_done(&err);
         if (fflush(c->out) != 0)
                 return kc_cli_write_failed(c);
-        return e < 0 ? 1 : e;
+        return e >= 0 ? e : cmd->error_code ? cmd->error_code : 1;
 }
 
 /* Follows the words behind the command to its subcommand; named: the words that were names. */
