@@ -112,6 +112,34 @@ static char *untrusted(SSL *ssl, long result)
         }
 }
 
+/* What the peer has said, as Go's crypto/tls calls it; NULL: OpenSSL's words will do. */
+static const char *alert_text(int alert)
+{
+        static const struct {
+                int alert;
+                const char *text;
+        } alerts[] = {
+            {SSL_AD_HANDSHAKE_FAILURE, "handshake failure"},
+            {SSL_AD_BAD_CERTIFICATE, "bad certificate"},
+            {SSL_AD_UNSUPPORTED_CERTIFICATE, "unsupported certificate"},
+            {SSL_AD_CERTIFICATE_REVOKED, "revoked certificate"},
+            {SSL_AD_CERTIFICATE_EXPIRED, "expired certificate"},
+            {SSL_AD_CERTIFICATE_UNKNOWN, "unknown certificate"},
+            {SSL_AD_UNKNOWN_CA, "unknown certificate authority"},
+            {SSL_AD_ACCESS_DENIED, "access denied"},
+            {SSL_AD_PROTOCOL_VERSION, "protocol version not supported"},
+            {SSL_AD_INSUFFICIENT_SECURITY, "insufficient security level"},
+            {SSL_AD_INTERNAL_ERROR, "internal error"},
+            {SSL_AD_UNRECOGNIZED_NAME, "unrecognized name"},
+            {SSL_AD_CERTIFICATE_REQUIRED, "certificate required"},
+            {SSL_AD_NO_APPLICATION_PROTOCOL, "no application protocol"},
+        };
+        for (size_t i = 0; i < KC_ARRAY_LEN(alerts); i++)
+                if (alerts[i].alert == alert)
+                        return alerts[i].text;
+        return NULL;
+}
+
 int kc_tls_client_failure(SSL *ssl, struct kc_error *err)
 {
         unsigned long code = ERR_peek_last_error(); /* the first may be a detail of it */
@@ -125,6 +153,8 @@ int kc_tls_client_failure(SSL *ssl, struct kc_error *err)
                 ERR_clear_error();
                 return kc_error_set(err, EPROTONOSUPPORT, "tls: first record does not look like a TLS handshake");
         }
-        const char *by = reason > SSL_AD_REASON_OFFSET ? "remote error: " : "";
-        return kc_error_set(err, EPROTO, "%stls: %s", by, kc_tls_errors());
+        if (reason <= SSL_AD_REASON_OFFSET)
+                return kc_error_set(err, EPROTO, "tls: %s", kc_tls_errors());
+        const char *known = alert_text(reason - SSL_AD_REASON_OFFSET), *text = kc_tls_errors();
+        return kc_error_set(err, EPROTO, "remote error: tls: %s", known ? known : text);
 }

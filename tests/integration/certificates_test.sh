@@ -5,7 +5,9 @@
 
 # A cluster CA of its own that signs, so that what is issued differs from the test's certificates in lifetime only.
 start_control_plane --enable-bootstrap-token-auth=true --authorization-mode=Node,RBAC \
-    --enable-admission-plugins=NodeRestriction
+    --enable-admission-plugins=NodeRestriction --kubelet-preferred-address-types=InternalIP \
+    --kubelet-certificate-authority="$WORK/ca.crt" --kubelet-client-certificate="$WORK/admin.crt" \
+    --kubelet-client-key="$WORK/admin.key"
 daemon_kubeconfig kcm
 start_kcm() {
     "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 \
@@ -139,11 +141,14 @@ eventually 60 asked system:node:node1 $serving_signer || fail "the kubelet asks 
 serving=$(csr_of system:node:node1 $serving_signer)
 kubelet() { curl -s --max-time 30 --cacert "$WORK/ca.crt" "$@"; }
 has "no certificate yet" "tlsv1 alert internal error" "$(kubelet -v "https://127.0.0.1:$KUBELET_PORT/healthz" 2>&1)"
+kubectl create -f - >/dev/null <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"node1","containers":[{"name":"c","image":"i"}]}}' || fail "a pod"
+has "the API server cannot talk to it" "remote error: tls: internal error" "$(kubectl logs p 2>&1)"
 has "it waits for somebody" Pending "$(kubectl get csr "$serving" --no-headers)"
 kubectl certificate approve "$serving" >/dev/null
 served() { kubelet -o /dev/null "https://127.0.0.1:$KUBELET_PORT/healthz"; }
 eventually 60 served || { fail "the kubelet serves with it"; tail -20 "$WORK/node1.log"; }
 is "names" "DNS:node1, IP Address:127.0.0.1" "$(names_of "$WORK/node1-pki/kubelet-server-current.pem")"
+has "the API server verifies it" 'container "c" in pod "p" is ' "$(kubectl logs p 2>&1)"
 
 echo "--- who may ask the kubelet for what"
 kubectl create clusterrole kubelet-pods --verb=get --resource=nodes/pods >/dev/null
@@ -188,6 +193,7 @@ eventually 60 fresh || fail "the new certificate is current"
 eventually 60 grep -q "Certificate rotation detected" "$WORK/node1.log" || fail "connections are made anew"
 self_signed() { curl -sk -o /dev/null "https://127.0.0.1:$KUBELET_PORT/"; }
 eventually 60 self_signed || fail "without serverTLSBootstrap a certificate of its own"
+has "the API server does not trust it" "x509: certificate signed by unknown authority" "$(kubectl logs p 2>&1)"
 is "TLS 1.2 is refused" "" "$(curl -sk --tls-max 1.2 "https://127.0.0.1:$KUBELET_PORT/healthz")"
 admin() { curl -sk -w ' %{http_code}' --cert "$WORK/admin.crt" --key "$WORK/admin.key" "https://127.0.0.1:$KUBELET_PORT$1"; }
 is "exec" "Debug endpoints are disabled.
