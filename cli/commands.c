@@ -36,6 +36,7 @@ const struct kc_command *const *kc_cli_commands(size_t *ret_n)
             &kc_cmd_attach,
             &kc_cmd_port_forward,
             &kc_cmd_cp,
+            &kc_cmd_proxy,
             &kc_cmd_run,
             &kc_cmd_debug,
             &kc_cmd_wait,

@@ -1,10 +1,8 @@
 /* Port forwarding: the tunnel and the listeners. See forward.h. */
 #include "cli/stream/forward.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,9 +10,9 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/stream/forward_internal.h"
-#include "net/dial.h"
+#include "cli/stream/listen.h"
 
-enum { MAX_QUEUED = 1 << 20, BACKLOG = 128 };
+enum { MAX_QUEUED = 1 << 20 };
 
 void forward_flush(struct kc_forward *f)
 {
@@ -150,44 +148,6 @@ static void on_accept(int fd, int events, void *arg)
         forward_conn_new(f, conn, l->local, l->remote);
 }
 
-/* Go's word for it. */
-static int listen_failed(int errnum, const char *what, const char *address, int port, struct kc_error *err)
-{
-        bool v6 = strchr(address, ':') != NULL;
-        return kc_error_set(err, errnum, "listen tcp%d %s%s%s:%d: %s: %s", v6 ? 6 : 4, v6 ? "[" : "", address,
-            v6 ? "]" : "", port, what, kc_net_strerror(errnum));
-}
-
-static int open_socket(const char *address, int *port, struct kc_error *err)
-{
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)*port)};
-        bool is6 = strchr(address, ':') != NULL;
-        union {
-                struct sockaddr_in *in4;
-                struct sockaddr_in6 *in6;
-                struct sockaddr *any;
-        } at = {.in4 = &v4};
-        socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
-        if (is6)
-                at.in6 = &v6;
-        if (inet_pton(is6 ? AF_INET6 : AF_INET, address, is6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1)
-                return kc_error_set(err, EINVAL, "%s is not a valid IP", address);
-        int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-        if (fd < 0)
-                return listen_failed(errno, "socket", address, *port, err);
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (is6)
-                (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-        if (bind(fd, at.any, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, at.any, &len) < 0) {
-                int e = listen_failed(errno, "bind", address, *port, err);
-                (void)close(fd);
-                return e;
-        }
-        *port = ntohs(is6 ? v6.sin6_port : v4.sin_port);
-        return fd;
-}
-
 static void add_listener(void *arg)
 {
         struct listener *l = arg;
@@ -198,7 +158,7 @@ static void add_listener(void *arg)
 
 int kc_forward_listen(struct kc_forward *f, const char *address, int *local, int remote, struct kc_error *err)
 {
-        int fd = open_socket(address, local, err);
+        int fd = kc_listen_tcp(NULL, address, local, err);
         if (fd < 0)
                 return fd;
         struct listener *l = KC_NEW(struct listener);

@@ -258,6 +258,34 @@ static int wait_turn(struct kc_rest *r, const char *method, struct kc_error *err
         return pause_for(r, delay, err);
 }
 
+static void add_identity(struct kc_rest *r, char ***h, bool may_block)
+{
+        char *authorization = kc_credential_header(r->credential, may_block);
+        if (authorization) {
+                kc_strv_push(h, "Authorization");
+                kc_strv_push_take(h, authorization);
+        }
+        if (r->as_user) {
+                kc_strv_push(h, "Impersonate-User");
+                kc_strv_push(h, r->as_user);
+        }
+        if (r->as_uid) {
+                kc_strv_push(h, "Impersonate-Uid");
+                kc_strv_push(h, r->as_uid);
+        }
+        for (char **g = r->as_groups; g && *g; g++) {
+                kc_strv_push(h, "Impersonate-Group");
+                kc_strv_push(h, *g);
+        }
+}
+
+char **kc_rest_identity(struct kc_rest *r)
+{
+        char **h = NULL;
+        add_identity(r, &h, false);
+        return h;
+}
+
 static char **make_headers(struct kc_rest *r, const char *content_type, const char *accept, bool may_block)
 {
         char **h = NULL;
@@ -267,23 +295,7 @@ static char **make_headers(struct kc_rest *r, const char *content_type, const ch
                 kc_strv_push(&h, "Content-Type");
                 kc_strv_push(&h, content_type);
         }
-        char *authorization = kc_credential_header(r->credential, may_block);
-        if (authorization) {
-                kc_strv_push(&h, "Authorization");
-                kc_strv_push_take(&h, authorization);
-        }
-        if (r->as_user) {
-                kc_strv_push(&h, "Impersonate-User");
-                kc_strv_push(&h, r->as_user);
-        }
-        if (r->as_uid) {
-                kc_strv_push(&h, "Impersonate-Uid");
-                kc_strv_push(&h, r->as_uid);
-        }
-        for (char **g = r->as_groups; g && *g; g++) {
-                kc_strv_push(&h, "Impersonate-Group");
-                kc_strv_push(&h, *g);
-        }
+        add_identity(r, &h, may_block);
         return h;
 }
 

@@ -129,3 +129,6 @@ struct kc_rest_upgrade_cbs {
 int kc_rest_upgrade(struct kc_rest *r, const char *method, const char *path, char *const *headers,
     const struct kc_rest_upgrade_cbs *cbs, void *arg, int timeout_ms, struct kc_http_call **ret_call,
     struct kc_error *err);
+/* What identifies the client, for requests that are made past it: strv of alternating name, value (Authorization,
+ * Impersonate-*). Heap, may be NULL. On the loop. */
+char **kc_rest_identity(struct kc_rest *r);
