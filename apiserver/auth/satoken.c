@@ -233,7 +233,7 @@ static int sign(const struct kc_satoken *s, const struct json_object *sa, const 
 }
 
 int kc_satoken_issue(struct kc_satoken *s, const struct json_object *sa, const struct json_object *bound,
-    const struct json_object *node, struct json_object *token_request, struct kc_error *err)
+    const struct json_object *node, struct json_object *token_request, char ***warnings, struct kc_error *err)
 {
         int r = check_meta(sa, token_request, err);
         if (r < 0)
@@ -251,8 +251,12 @@ int kc_satoken_issue(struct kc_satoken *s, const struct json_object *sa, const s
                 r = check_bound(sa, bound, kc_json_get(spec, "boundObjectRef"), &kind, err);
         if (r < 0)
                 return r;
-        if (s->max_expiration > 0 && seconds > s->max_expiration)
+        if (s->max_expiration > 0 && seconds > s->max_expiration) {
+                if (warnings)
+                        kc_strv_pushf(warnings, "requested expiration of %lld seconds shortened to %lld seconds",
+                            (long long)seconds, (long long)s->max_expiration);
                 seconds = s->max_expiration;
+        }
         kc_json_set_int(spec, "expirationSeconds", seconds);
         const struct json_object *audiences = kc_json_get(spec, "audiences");
         kc_time now = kc_clock_now(s->clock);

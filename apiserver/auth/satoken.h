@@ -24,10 +24,11 @@ KC_DEFINE_CLEANUP(struct kc_satoken *, kc_satoken_free)
 /* The TokenRequest subresource (upstream's TokenREST.Create): checks spec (audiences, expirationSeconds,
  * boundObjectRef, defaults) against the service account sa and the bound object, and sets status {token,
  * expirationTimestamp} in place. bound: the object of spec.boundObjectRef as it is now, or NULL when there is none of
- * that name; node: of a bound pod's spec.nodeName, or NULL. */
+ * that name; node: of a bound pod's spec.nodeName, or NULL. warnings (may be NULL) gets what the client is to be told.
+ */
 struct json_object;
 int kc_satoken_issue(struct kc_satoken *s, const struct json_object *sa, const struct json_object *bound,
-    const struct json_object *node, struct json_object *token_request, struct kc_error *err);
+    const struct json_object *node, struct json_object *token_request, char ***warnings, struct kc_error *err);
 
 /* /.well-known/openid-configuration and /openid/v1/jwks. Heap, JSON text. */
 char *kc_satoken_openid_configuration(const struct kc_satoken *s);

@@ -47,7 +47,7 @@ static int create_token(const struct kc_registry_ctx *c, struct json_object *bod
         }
         kc_error_done(err);
         r = kc_satoken_issue(issuer, kc_object_json(sa), bound ? kc_object_json(bound) : NULL,
-            node ? kc_object_json(node) : NULL, body, err);
+            node ? kc_object_json(node) : NULL, body, c->warnings, err);
         if (r == 0)
                 *ret = kc_json_copy(body);
         return r;
