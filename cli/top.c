@@ -5,12 +5,14 @@
 
 #include "api/object.h"
 #include "api/quantity.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/printer.h"
 #include "cli/requests.h"
 
 #define METRICS "/apis/metrics.k8s.io/v1beta1"
+#define MEASURED_WITHIN (120 * KC_SEC) /* of the start of a pod */
 
 static struct {
         char *selector, *field_selector, *sort_by;
@@ -115,13 +117,20 @@ static void cell(struct kc_tabwriter *w, const char *fmt, ...)
         kc_tabwriter_cell(w, s);
 }
 
+/* The last cell is padded, too. */
+static void end_row(struct kc_tabwriter *w)
+{
+        kc_tabwriter_cell(w, "");
+        kc_tabwriter_end_row(w);
+}
+
 static void headers(struct kc_tabwriter *w, const char *const *names, size_t n)
 {
         if (opt.no_headers)
                 return;
         for (size_t i = 0; i < n; i++)
                 kc_tabwriter_cell(w, names[i]);
-        kc_tabwriter_end_row(w);
+        end_row(w);
 }
 
 static void usage_cells(struct kc_tabwriter *w, struct usage u)
@@ -192,7 +201,7 @@ static void pod_rows(struct kc_tabwriter *w, const struct row *r)
                 if (opt.containers)
                         kc_tabwriter_cell(w, kc_json_str(container, "name") ? kc_json_str(container, "name") : "");
                 usage_cells(w, opt.containers ? usage_of(kc_json_get(container, "usage")) : r->usage);
-                kc_tabwriter_end_row(w);
+                end_row(w);
         }
 }
 
@@ -203,12 +212,12 @@ static void sum_rows(struct kc_tabwriter *w, struct usage sum)
                 kc_tabwriter_cell(w, "");
         kc_tabwriter_cell(w, "________");
         kc_tabwriter_cell(w, "________");
-        kc_tabwriter_end_row(w);
+        end_row(w);
         for (size_t i = 0; i < before; i++)
                 kc_tabwriter_cell(w, "");
         kc_tabwriter_cell(w, "");
         usage_cells(w, sum);
-        kc_tabwriter_end_row(w);
+        end_row(w);
 }
 
 static void print_pods(struct kc_cli *c, const struct json_object *items)
@@ -236,6 +245,40 @@ static void print_pods(struct kc_cli *c, const struct json_object *items)
         write_table(c, &w);
 }
 
+/* No metrics: an error, unless there are no pods that could have some. */
+static int explain_none(struct kc_cli *c, const char *ns, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
+        const struct kc_api_resource *pods = NULL;
+        struct kc_resource_map *map = NULL;
+        KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
+        char buf[KC_TIME_LEN];
+        kc_query_add(&q, "labelSelector", kc_str_empty(opt.selector) ? NULL : opt.selector);
+        kc_query_add(&q, "fieldSelector", kc_str_empty(opt.field_selector) ? NULL : opt.field_selector);
+        int e = kc_cli_map(c, &map, err);
+        if (e == 0)
+                e = kc_resource_map_find(map, "pods", &pods, err);
+        if (e == 0)
+                e = kc_cli_list(c, pods, opt.all_namespaces ? NULL : ns, kc_buf_str(&q), &list, err);
+        if (e < 0)
+                return e;
+        const struct json_object *items = kc_json_get(list, "items");
+        for (size_t i = 0; i < kc_json_len(items); i++) {
+                const struct json_object *pod = kc_json_idx(items, i);
+                int64_t age = kc_clock_now(NULL) - kc_meta_creation_time(pod);
+                if (age > MEASURED_WITHIN)
+                        return kc_error_set(err, ENOENT, "Metrics not available for pod %s/%s, age: %s",
+                            kc_meta_namespace(pod), kc_meta_name(pod), kc_duration_format(age, buf));
+        }
+        if (kc_json_len(items) > 0)
+                return kc_error_set(err, ENOENT, "metrics not available yet");
+        if (opt.all_namespaces)
+                (void)fprintf(c->err, "No resources found\n");
+        else
+                (void)fprintf(c->err, "No resources found in %s namespace.\n", ns);
+        return 0;
+}
+
 static int run_pods(struct kc_cli *c, char **args, struct kc_error *err)
 {
         const char *ns = NULL;
@@ -250,12 +293,9 @@ static int run_pods(struct kc_cli *c, char **args, struct kc_error *err)
         e = fetch(c, path, args[0], &items, err);
         if (e < 0)
                 return e;
-        if (kc_json_len(items) > 0)
-                print_pods(c, items);
-        else if (opt.all_namespaces)
-                (void)fprintf(c->err, "No resources found\n");
-        else
-                (void)fprintf(c->err, "No resources found in %s namespace.\n", ns);
+        if (kc_json_len(items) == 0)
+                return explain_none(c, ns, err);
+        print_pods(c, items);
         return 0;
 }
 
@@ -291,7 +331,7 @@ static int print_nodes(
                 node_cell(&w, rows[i].usage.cpu, amount(all, "cpu"));
                 cell(&w, "%lldMi", (long long)(rows[i].usage.memory / (1 << 20)));
                 node_cell(&w, rows[i].usage.memory, amount(all, "memory"));
-                kc_tabwriter_end_row(&w);
+                end_row(&w);
         }
         /* Those that nothing is known of. */
         for (size_t j = 0; j < kc_json_len(nodes); j++) {
@@ -304,7 +344,7 @@ static int print_nodes(
                 kc_tabwriter_cell(&w, kc_meta_name(kc_json_idx(nodes, j)));
                 for (size_t i = 1; i < KC_ARRAY_LEN(names); i++)
                         kc_tabwriter_cell(&w, "<unknown>");
-                kc_tabwriter_end_row(&w);
+                end_row(&w);
         }
         write_table(c, &w);
         return 0;
@@ -312,11 +352,10 @@ static int print_nodes(
 
 static int run_nodes(struct kc_cli *c, char **args, struct kc_error *err)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *items = NULL, *list = NULL;
+        KC_CLEANUP(kc_json_freep) struct json_object *items = NULL, *list = NULL, *one = NULL;
         const struct kc_api_resource *nodes = NULL;
         struct kc_resource_map *map = NULL;
         KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
-        KC_CLEANUP(kc_freep) char *by_name = args[0] ? kc_asprintf("metadata.name=%s", args[0]) : NULL;
         int e = check(c, args, false, err);
         if (e == 0)
                 e = fetch(c, METRICS "/nodes", args[0], &items, err);
@@ -325,9 +364,14 @@ static int run_nodes(struct kc_cli *c, char **args, struct kc_error *err)
         if (e == 0)
                 e = kc_resource_map_find(map, "nodes", &nodes, err);
         kc_query_add(&q, "labelSelector", kc_str_empty(opt.selector) ? NULL : opt.selector);
-        kc_query_add(&q, "fieldSelector", by_name);
-        if (e == 0)
+        if (e == 0 && args[0])
+                e = kc_cli_get(c, nodes, NULL, args[0], &one, err);
+        else if (e == 0)
                 e = kc_cli_list(c, nodes, NULL, kc_buf_str(&q), &list, err);
+        if (one) {
+                list = kc_json_build("{'items':[]}");
+                kc_json_push(kc_json_get_mut(list, "items"), KC_TAKE(one));
+        }
         if (e < 0)
                 return e;
         if (kc_json_len(items) == 0)
