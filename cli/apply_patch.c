@@ -25,6 +25,70 @@ static char *encode(const struct json_object *obj, bool sorted)
         return kc_buf_take_str(&out);
 }
 
+char *kc_apply_encode(const struct json_object *obj)
+{
+        return encode(obj, true);
+}
+
+/* --- from client-side to server-side apply */
+
+static bool owns_annotation(const struct json_object *entry)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *fields = kc_json_expand(kc_json_get(entry, "fieldsV1"));
+        return kc_streq(kc_json_str(entry, "operation"), "Update") && !kc_json_str(entry, "subresource") &&
+               kc_json_get(kc_json_get(kc_json_get(fields, "f:metadata"), "f:annotations"), "f:" KC_LAST_APPLIED);
+}
+
+/* The union of two FieldsV1 trees. */
+static void add_fields(struct json_object *into, const struct json_object *from)
+{
+        KC_JSON_FOREACH(from, key, val)
+        {
+                struct json_object *there = kc_json_get_mut(into, key);
+                if (there)
+                        add_fields(there, val);
+                else
+                        kc_json_set(into, key, kc_json_copy(val));
+        }
+}
+
+struct json_object *kc_apply_migration(const struct json_object *live, const char *manager)
+{
+        const struct json_object *old = kc_json_at(live, "metadata.managedFields"), *client = NULL;
+        for (size_t i = 0; i < kc_json_len(old) && !client; i++)
+                if (owns_annotation(kc_json_idx(old, i)))
+                        client = kc_json_idx(old, i);
+        if (!client)
+                return NULL;
+        struct json_object *entries = json_object_new_array(), *server = NULL;
+        for (size_t i = 0; i < kc_json_len(old); i++) {
+                const struct json_object *one = kc_json_idx(old, i);
+                if (one == client)
+                        continue;
+                struct json_object *copy = kc_json_copy(one);
+                kc_json_push(entries, copy);
+                if (kc_streq(kc_json_str(one, "operation"), "Apply") &&
+                    kc_streq(kc_json_str(one, "manager"), manager) && !kc_json_str(one, "subresource"))
+                        server = copy;
+        }
+        if (!server) {
+                server = kc_json_copy(client);
+                kc_json_set_str(server, "manager", manager);
+                kc_json_set_str(server, "operation", "Apply");
+                kc_json_push(entries, server);
+        } else {
+                struct json_object *fields = kc_json_expand(kc_json_get(server, "fieldsV1"));
+                KC_CLEANUP(kc_json_freep) struct json_object *more = kc_json_expand(kc_json_get(client, "fieldsV1"));
+                add_fields(fields, more);
+                kc_json_set(server, "fieldsV1", fields);
+        }
+        return kc_json_build("[{'op':'replace','path':'/metadata/managedFields','value':%o},"
+                             "{'op':'replace','path':'/metadata/resourceVersion','value':%s}]",
+            entries, kc_meta_resource_version(live));
+}
+
+/* --- client-side apply */
+
 struct json_object *kc_apply_modified(const struct json_object *obj)
 {
         struct json_object *modified = kc_json_copy(obj);

@@ -1,25 +1,30 @@
 /* kubec delete. Main thread. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/object.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/delete.h"
+#include "cli/manifest_options.h"
+#include "cli/raw.h"
 #include "cli/requests.h"
 #include "cli/wait_for.h"
 
 static struct {
-        char **files, *selector, *field_selector, *cascade, *output, *dry_run, *raw;
-        bool recursive, all, all_namespaces, force, now, ignore_not_found, wait;
+        struct kc_manifest_options from;
+        char *field_selector, *cascade, *output, *dry_run, *raw;
+        bool interactive, all, all_namespaces, force, now, ignore_not_found, wait;
         int64_t grace, timeout;
 } opt = {.grace = -1, .wait = true};
 static enum kc_dry_run dry_run;
 
 static const struct kc_flag flags[] = {
-    {"filename", 'f', KC_FLAG_STRV, &opt.files, "files that name the objects", "Delete"},
-    {"recursive", 'R', KC_FLAG_BOOL, &opt.recursive, "directories with theirs", "Delete"},
-    {"selector", 'l', KC_FLAG_STRING, &opt.selector, "label query", "Delete"},
+    KC_MANIFEST_FLAGS(opt.from, "Delete"),
+    {"raw", 0, KC_FLAG_STRING, &opt.raw, "URI to DELETE", "Delete"},
+    {"interactive", 'i', KC_FLAG_BOOL, &opt.interactive, "ask before", "Delete"},
+    {"selector", 'l', KC_FLAG_STRING, &opt.from.selector, "label query", "Delete"},
     {"field-selector", 0, KC_FLAG_STRING, &opt.field_selector, "field query", "Delete"},
     {"all", 0, KC_FLAG_BOOL, &opt.all, "all objects of the resource in the namespace", "Delete"},
     {"all-namespaces", 'A', KC_FLAG_BOOL, &opt.all_namespaces, "objects of all namespaces", "Delete"},
@@ -63,14 +68,14 @@ static void victims_done(struct victims *l)
         kc_free(l->v);
 }
 
-static int check_options(const struct kc_cli *c, char **args, struct kc_error *err)
+static int check_options(char **args, struct kc_error *err)
 {
         if (opt.now && opt.grace != -1)
                 return kc_error_set(err, EINVAL, "--now and --grace-period cannot be specified together");
         if (opt.now)
                 opt.grace = 1;
-        if (opt.all && !kc_str_empty(opt.selector))
-                return kc_error_set(err, EINVAL, "cannot set --all and --selector at the same time");
+        if (opt.all && !kc_str_empty(opt.from.selector))
+                return kc_error_set(err, EINVAL, "setting 'all' parameter but found a non empty selector. ");
         if (opt.force && opt.grace > 0)
                 return kc_error_set(
                     err, EINVAL, "--force and --grace-period greater than 0 cannot be specified together");
@@ -79,8 +84,8 @@ static int check_options(const struct kc_cli *c, char **args, struct kc_error *e
         if (opt.force && opt.grace < 0)
                 opt.grace = 0;
         if (!kc_str_empty(opt.output) && !kc_streq(opt.output, "name"))
-                return kc_cli_usage_error(
-                    c, "delete", err, "unexpected -o output mode: %s. We only support '-o name'", opt.output);
+                return kc_error_set(
+                    err, EINVAL, "unexpected -o output mode: %s. We only support '-o name'", opt.output);
         static const char *const modes[] = {"background", "orphan", "foreground", "true", "false"};
         bool known = kc_str_empty(opt.cascade);
         for (size_t i = 0; i < KC_ARRAY_LEN(modes); i++)
@@ -88,7 +93,7 @@ static int check_options(const struct kc_cli *c, char **args, struct kc_error *e
         if (!known)
                 return kc_error_set(err, EINVAL,
                     "invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\"", opt.cascade);
-        if (!args[0] && !opt.files)
+        if (!args[0] && !kc_manifest_options_given(&opt.from))
                 return kc_error_set(err, EINVAL, "%s", KC_CLI_NO_RESOURCES);
         return kc_dry_run_parse(opt.dry_run, &dry_run, err);
 }
@@ -111,7 +116,7 @@ static int add_listed(
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
-        kc_query_add(&q, "labelSelector", kc_str_empty(opt.selector) ? NULL : opt.selector);
+        kc_query_add(&q, "labelSelector", kc_str_empty(opt.from.selector) ? NULL : opt.from.selector);
         kc_query_add(&q, "fieldSelector", kc_str_empty(opt.field_selector) ? NULL : opt.field_selector);
         int e = kc_cli_list(c, res, opt.all_namespaces ? NULL : ns, kc_buf_str(&q), &list, err);
         const struct json_object *items = kc_json_get(list, "items");
@@ -128,17 +133,17 @@ static int collect(struct kc_cli *c, char **args, struct victims *l, struct kc_m
         int e = kc_cli_namespace(c, &ns, err);
         if (e == 0)
                 e = kc_cli_map(c, &map, err);
-        if (e == 0 && opt.files)
-                e = kc_manifests_load(c, opt.files, opt.recursive, files, err);
+        if (e == 0 && kc_manifest_options_given(&opt.from))
+                e = kc_manifest_options_load(c, &opt.from, files, err);
         else if (e == 0)
                 e = kc_targets_parse(map, args, &targets, err);
         for (size_t i = 0; e == 0 && i < files->n; i++)
                 push(l, files->v[i].res, files->v[i].ns, files->v[i].name);
-        bool choose = opt.all || !kc_str_empty(opt.selector) || !kc_str_empty(opt.field_selector);
-        if (e == 0 && targets.named && !kc_str_empty(opt.selector))
+        bool choose = opt.all || !kc_str_empty(opt.from.selector) || !kc_str_empty(opt.field_selector);
+        if (e == 0 && targets.named && !kc_str_empty(opt.from.selector))
                 return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
         if (e == 0 && targets.named && opt.all)
-                return kc_error_set(err, EINVAL, "setting 'all' parameter but found a non empty selector. ");
+                return kc_error_set(err, EINVAL, "name cannot be provided when a selector is specified");
         if (e == 0 && targets.n > 0 && !targets.named && !choose)
                 return kc_error_set(err, EINVAL, "resource(s) were provided, but no name was specified");
         for (size_t i = 0; e == 0 && i < targets.n; i++) {
@@ -210,11 +215,45 @@ static int delete_all(struct kc_cli *c, struct victims *l, struct kc_cli_errors 
         return 0;
 }
 
+/* --interactive: *ret says whether to go on. */
+static int ask(struct kc_cli *c, const struct victims *l, bool *ret, struct kc_error *err)
+{
+        char answer[16];
+        *ret = true;
+        if (!opt.interactive || l->n == 0)
+                return 0;
+        (void)fprintf(c->out, "You are about to delete the following %zu resource(s):\n", l->n);
+        for (size_t i = 0; i < l->n; i++) {
+                KC_CLEANUP(kc_freep) char *kind = kc_api_resource_name(l->v[i].res);
+                (void)fprintf(c->out, "%s/%s\n", kind, l->v[i].name);
+        }
+        (void)fprintf(c->out, "Do you want to continue? (y/n): ");
+        (void)fflush(c->out);
+        if (!fgets(answer, sizeof(answer), c->in))
+                return kc_error_set(err, EIO, "couldn't read the answer");
+        *ret = strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "y") == 0;
+        if (!*ret)
+                (void)fprintf(c->out, "deletion is cancelled\n");
+        return 0;
+}
+
+static int run_raw(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        if (kc_strv_len(opt.from.files) > 1)
+                return kc_cli_usage_error(c, "delete", err, "--raw can only use a single local file or stdin");
+        if (!kc_str_empty(opt.output))
+                return kc_cli_usage_error(c, "delete", err, "--raw and --output are mutually exclusive");
+        (void)args;
+        return kc_cli_raw(c, "DELETE", opt.raw, opt.from.files ? opt.from.files[0] : NULL, err);
+}
+
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
+        if (!kc_str_empty(opt.raw))
+                return run_raw(c, args, err);
         KC_CLEANUP(victims_done) struct victims l = {0};
         KC_CLEANUP(kc_manifests_done) struct kc_manifests files = {0};
-        int e = check_options(c, args, err);
+        int e = check_options(args, err);
         if (e < 0)
                 return e;
         if (opt.force && opt.grace == 0)
@@ -225,6 +264,10 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (e < 0)
                 return e;
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = {0};
+        bool go_on;
+        e = ask(c, &l, &go_on, err);
+        if (e < 0 || !go_on)
+                return e;
         e = delete_all(c, &l, &errors, err);
         kc_manifests_errors(&files, &errors);
         bool failed = kc_cli_errors_report(c, &errors);

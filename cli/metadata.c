@@ -7,27 +7,30 @@
 #include "api/validation.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/manifest_options.h"
 #include "cli/objects.h"
-#include "cli/requests.h"
+#include "cli/write.h"
 
 static struct {
-        char **files, *selector, *field_selector, *output, *resource_version, *dry_run, *field_manager;
-        bool all, all_namespaces, recursive, overwrite, list;
+        struct kc_manifest_options from;
+        char *field_selector, *resource_version;
+        bool all, all_namespaces, overwrite, list, local;
 } opt;
+static struct kc_write w = {.allow_missing_keys = true};
 
 static const struct kc_flag flags[] = {
     {"overwrite", 0, KC_FLAG_BOOL, &opt.overwrite, "allow values that are there to change", "Update"},
     {"list", 0, KC_FLAG_BOOL, &opt.list, "print what there is", "Update"},
     {"resource-version", 0, KC_FLAG_STRING, &opt.resource_version, "only when it has this version", "Update"},
-    {"filename", 'f', KC_FLAG_STRV, &opt.files, "files that name the objects", "Update"},
-    {"recursive", 'R', KC_FLAG_BOOL, &opt.recursive, "directories with theirs", "Update"},
-    {"selector", 'l', KC_FLAG_STRING, &opt.selector, "label query", "Update"},
+    {"local", 0, KC_FLAG_BOOL, &opt.local, "change what the file says, without a server", "Update"},
+    KC_MANIFEST_FLAGS(opt.from, "Update"),
+    {"selector", 'l', KC_FLAG_STRING, &opt.from.selector, "label query", "Update"},
     {"field-selector", 0, KC_FLAG_STRING, &opt.field_selector, "field query", "Update"},
     {"all", 0, KC_FLAG_BOOL, &opt.all, "all objects of the resource in the namespace", "Update"},
     {"all-namespaces", 'A', KC_FLAG_BOOL, &opt.all_namespaces, "objects of all namespaces", "Update"},
-    {"output", 'o', KC_FLAG_STRING, &opt.output, "as of get", "Update"},
-    {"dry-run", 0, KC_FLAG_STRING, &opt.dry_run, "none, server or client", "Update"},
-    {"field-manager", 0, KC_FLAG_STRING, &opt.field_manager, "name of the manager of the fields", "Update"},
+    KC_WRITE_PRINT_FLAGS(w, "Update"),
+    KC_WRITE_DRY_RUN_FLAG(w, "Update"),
+    KC_WRITE_MANAGER_FLAG(w, "Update"),
 };
 
 /* The two commands differ in words only. */
@@ -42,7 +45,6 @@ static const struct kind label = {"labels", "label", "labeled", "kubectl-label"}
 
 struct change {
         const struct kind *kind;
-        enum kc_dry_run dry_run;
         char **resources; /* strv */
         char **set;       /* strv of "key=value" */
         char **removed;   /* strv of keys */
@@ -97,7 +99,7 @@ static int split_args(struct change *ch, char *const *args, struct kc_error *err
         int r = ch->kind == &label ? check_labels(ch, err) : 0;
         if (r < 0)
                 return r;
-        if (!ch->resources && !opt.files)
+        if (!ch->resources && !kc_manifest_options_given(&opt.from))
                 return kc_error_set(
                     err, EINVAL, "one or more resources must be specified as <resource> <name> or <resource>/<name>");
         if (!pairs && !opt.list)
@@ -166,13 +168,14 @@ static void print_list(
 static int send_patch(struct kc_cli *c, const struct change *ch, const struct kc_found *f,
     const struct json_object *patch, struct json_object **ret, struct kc_error *err)
 {
-        struct kc_rest *rest;
-        KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
-        kc_query_add(&q, "dryRun", ch->dry_run == KC_DRY_RUN_SERVER ? "All" : NULL);
-        kc_query_add(&q, "fieldManager", kc_str_empty(opt.field_manager) ? ch->kind->manager : opt.field_manager);
-        KC_CLEANUP(kc_freep) char *path = kc_cli_path(f->res, f->ns, f->name, NULL, kc_buf_str(&q));
-        int e = kc_cli_rest(c, &rest, err);
-        return e < 0 ? e : kc_rest_call(rest, "PATCH", path, KC_PATCH_MERGE, patch, ret, err);
+        struct kc_write_request r = {.method = "PATCH",
+            .content_type = KC_PATCH_MERGE,
+            .res = f->res,
+            .ns = f->ns,
+            .name = f->name,
+            .default_manager = ch->kind->manager,
+            .body = patch};
+        return kc_write_send(c, &w, &r, ret, err);
 }
 
 static int change_one(
@@ -190,7 +193,7 @@ static int change_one(
                 return e;
         kc_json_set_str(meta, "resourceVersion", kc_str_empty(opt.resource_version) ? NULL : opt.resource_version);
         const char *said = make_changes(c, ch, now, kc_json_ensure_obj(meta, ch->kind->field));
-        if (ch->dry_run == KC_DRY_RUN_CLIENT) {
+        if (opt.local || w.dry_run == KC_DRY_RUN_CLIENT) {
                 changed = kc_json_copy(f->obj);
                 e = kc_patch_merge(&changed, patch, err);
         } else if (strcmp(said, "not labeled") == 0) {
@@ -198,14 +201,16 @@ static int change_one(
         } else {
                 e = send_patch(c, ch, f, patch, &changed, err);
         }
-        return e < 0 ? e : kc_cli_print_result(c, f->res, changed, opt.output, said, ch->dry_run, err);
+        return e < 0 ? e : kc_write_print(c, &w, f->res, changed, said, err);
 }
 
 static int run(struct kc_cli *c, char **args, const struct kind *kind, struct kc_error *err)
 {
         KC_CLEANUP(change_done) struct change ch = {.kind = kind};
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
-        int e = kc_dry_run_parse(opt.dry_run, &ch.dry_run, err);
+        int e = kc_write_check(&w, err);
+        if (e == 0 && opt.all && !kc_str_empty(opt.from.selector))
+                return kc_error_set(err, EINVAL, "cannot set --all and --selector at the same time");
         if (e == 0)
                 e = split_args(&ch, args, err);
         if (e < 0)
@@ -213,12 +218,14 @@ static int run(struct kc_cli *c, char **args, const struct kind *kind, struct kc
         char *none[] = {NULL};
         e = kc_cli_find_objects(c,
             &(struct kc_object_query){.args = ch.resources ? ch.resources : none,
-                .files = opt.files,
-                .selector = opt.selector,
+                .files = opt.from.files,
+                .kustomize = opt.from.kustomize,
+                .local = opt.local,
+                .selector = opt.from.selector,
                 .field_selector = opt.field_selector,
                 .all = opt.all,
                 .all_namespaces = opt.all_namespaces,
-                .recursive = opt.recursive},
+                .recursive = opt.from.recursive},
             &all, err);
         if (e < 0)
                 return e;

@@ -98,6 +98,9 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
         struct kc_manifest_options from = {.files = q->files, .kustomize = q->kustomize, .recursive = q->recursive};
         if (q->local)
                 return find_local(c, &from, ret, err);
+        if (q->args[0] && kc_manifest_options_given(&from))
+                return kc_error_set(err, EINVAL,
+                    "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well");
         bool choose = q->all || !kc_str_empty(q->selector) || !kc_str_empty(q->field_selector);
         int e = kc_cli_namespace(c, &ns, err);
         if (e == 0)

@@ -1,33 +1,38 @@
 /* kubec patch. Main thread. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "api/object.h"
+#include "api/patch.h"
+#include "api/schema.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/manifest_options.h"
 #include "cli/objects.h"
-#include "cli/requests.h"
+#include "cli/write.h"
 #include "json/yaml.h"
 
 enum { PATCH_MAX = 3 << 20 };
 
 static struct {
-        char **files, *patch, *patch_file, *type, *subresource, *output, *dry_run, *field_manager;
-        bool recursive;
+        struct kc_manifest_options from;
+        char *patch, *patch_file, *type, *subresource;
+        bool local;
 } opt;
-static enum kc_dry_run dry_run;
+static struct kc_write w = {.allow_missing_keys = true};
 
 static const struct kc_flag flags[] = {
     {"patch", 'p', KC_FLAG_STRING, &opt.patch, "the patch, as JSON or YAML", "Patch"},
     {"patch-file", 0, KC_FLAG_STRING, &opt.patch_file, "file of the patch", "Patch"},
     {"type", 0, KC_FLAG_STRING, &opt.type, "strategic (default), merge or json", "Patch"},
     {"subresource", 0, KC_FLAG_STRING, &opt.subresource, "status, scale or resize", "Patch"},
-    {"filename", 'f', KC_FLAG_STRV, &opt.files, "files that name the objects", "Patch"},
-    {"recursive", 'R', KC_FLAG_BOOL, &opt.recursive, "directories with theirs", "Patch"},
-    {"output", 'o', KC_FLAG_STRING, &opt.output, "as of get", "Patch"},
-    {"dry-run", 0, KC_FLAG_STRING, &opt.dry_run, "none or server", "Patch"},
-    {"field-manager", 0, KC_FLAG_STRING, &opt.field_manager, "name of the manager of the fields", "Patch"},
+    {"local", 0, KC_FLAG_BOOL, &opt.local, "patch what the file says, without a server", "Patch"},
+    KC_MANIFEST_FLAGS(opt.from, "Patch"),
+    KC_WRITE_PRINT_FLAGS(w, "Patch"),
+    KC_WRITE_DRY_RUN_FLAG(w, "Patch"),
+    KC_WRITE_MANAGER_FLAG(w, "Patch"),
 };
 
 static int read_patch(struct json_object **ret, struct kc_error *err)
@@ -63,24 +68,72 @@ static int content_type(const char **ret, struct kc_error *err)
         return kc_error_set(err, EINVAL, "--type must be one of [json merge strategic], not \"%s\"", type);
 }
 
+/* The patch done here. */
+static int patch_locally(const struct kc_found *f, const struct json_object *patch, const char *type,
+    struct json_object **ret, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *changed = kc_json_copy(f->obj);
+        const struct kc_resource *known = kc_schema_kind(f->res->group, f->res->version, f->res->kind);
+        int e;
+        if (strcmp(type, KC_PATCH_JSON) == 0)
+                e = kc_patch_json(&changed, patch, err);
+        else if (strcmp(type, KC_PATCH_MERGE) == 0)
+                e = kc_patch_merge(&changed, patch, err);
+        else if (known && known->type)
+                e = kc_patch_strategic(&changed, patch, known->type, err);
+        else
+                e = kc_error_set(err, EINVAL,
+                    "%s is not supported with --local: strategic merge patches need a known kind", f->res->kind);
+        if (e == 0)
+                *ret = KC_TAKE(changed);
+        return e;
+}
+
+/* Whether it is a dry run, kubectl does not say here. */
+static int print_as_done(struct kc_cli *c, const struct kc_api_resource *res, const struct json_object *changed,
+    const char *said, struct kc_error *err)
+{
+        enum kc_dry_run kept = w.dry_run;
+        w.dry_run = KC_DRY_RUN_NONE;
+        int e = kc_write_print(c, &w, res, changed, said, err);
+        w.dry_run = kept;
+        return e;
+}
+
+/* A Scale is no Deployment: what a subresource answers is told by its own kind. */
+static int print_patched(
+    struct kc_cli *c, const struct kc_found *f, const struct json_object *changed, struct kc_error *err)
+{
+        const char *kind = kc_json_str(changed, "kind"), *api_version = kc_json_str(changed, "apiVersion");
+        const char *said = kc_json_equal(f->obj, changed) ? "patched (no change)" : "patched";
+        if (!kind || kc_streq(kind, f->res->kind))
+                return print_as_done(c, f->res, changed, said, err);
+        KC_CLEANUP(kc_freep) char *group = NULL;
+        KC_CLEANUP(kc_freep) char *version = NULL;
+        kc_api_version_split(api_version ? api_version : "", &group, &version);
+        KC_CLEANUP(kc_freep) char *singular = kc_strdup(kind);
+        for (char *p = singular; *p; p++)
+                *p = (char)tolower((unsigned char)*p);
+        struct kc_api_resource res = {
+            .group = group, .version = version, .resource = singular, .singular = singular, .kind = singular};
+        return print_as_done(c, &res, changed, said, err);
+}
+
 static int patch_one(
     struct kc_cli *c, const struct kc_found *f, const struct json_object *patch, const char *type, struct kc_error *err)
 {
-        struct kc_rest *rest;
         KC_CLEANUP(kc_json_freep) struct json_object *changed = NULL;
-        KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
-        kc_query_add(&q, "dryRun", dry_run == KC_DRY_RUN_SERVER ? "All" : NULL);
-        kc_query_add(&q, "fieldManager", kc_str_empty(opt.field_manager) ? "kubectl-patch" : opt.field_manager);
-        KC_CLEANUP(kc_freep) char *path = kc_cli_path(f->res, f->ns, f->name, opt.subresource, kc_buf_str(&q));
-        int e = kc_cli_rest(c, &rest, err);
-        if (e == 0)
-                e = kc_rest_call(rest, "PATCH", path, type, patch, &changed, err);
-        if (e < 0)
-                return e;
-        /* A Scale is no pod: of subresources of another kind only the change itself is told. */
-        bool same = kc_streq(kc_meta_resource_version(f->obj), kc_meta_resource_version(changed));
-        return kc_cli_print_result(
-            c, f->res, changed, opt.output, same ? "patched (no change)" : "patched", dry_run, err);
+        struct kc_write_request r = {.method = "PATCH",
+            .content_type = type,
+            .res = f->res,
+            .ns = f->ns,
+            .name = f->name,
+            .sub = opt.subresource,
+            .default_manager = "kubectl-patch",
+            .body = patch};
+        int e = opt.local || w.dry_run == KC_DRY_RUN_CLIENT ? patch_locally(f, patch, type, &changed, err)
+                                                            : kc_write_send(c, &w, &r, &changed, err);
+        return e < 0 ? e : print_patched(c, f, changed, err);
 }
 
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
@@ -88,14 +141,19 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
         KC_CLEANUP(kc_json_freep) struct json_object *patch = NULL;
         const char *type = NULL;
-        int e = kc_dry_run_parse(opt.dry_run, &dry_run, err);
+        int e = kc_write_check(&w, err);
         if (e == 0)
                 e = read_patch(&patch, err);
         if (e == 0)
                 e = content_type(&type, err);
         if (e == 0)
                 e = kc_cli_find_objects(c,
-                    &(struct kc_object_query){.args = args, .files = opt.files, .recursive = opt.recursive}, &all, err);
+                    &(struct kc_object_query){.args = args,
+                        .files = opt.from.files,
+                        .kustomize = opt.from.kustomize,
+                        .recursive = opt.from.recursive,
+                        .local = opt.local},
+                    &all, err);
         if (e < 0)
                 return e;
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors errors = all.errors;

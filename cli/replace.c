@@ -88,10 +88,8 @@ static int replace_by_force(struct kc_cli *c, const struct kc_manifests *all, st
         return 0;
 }
 
-static int check(const struct kc_cli *c, char **args, struct kc_error *err)
+static int check(struct kc_error *err)
 {
-        if (args[0])
-                return kc_cli_unexpected_args(c, "replace", args, err);
         if (opt.grace >= 0 && !opt.force)
                 return kc_error_set(err, EINVAL, "--grace-period must have --force specified");
         if (opt.timeout != 0 && !opt.force)
@@ -101,15 +99,14 @@ static int check(const struct kc_cli *c, char **args, struct kc_error *err)
         int e = kc_write_check(&w, err);
         if (e == 0 && w.dry_run != KC_DRY_RUN_NONE && opt.force)
                 return kc_error_set(err, EINVAL, "--dry-run can not be used when --force is set");
-        if (e == 0 && !kc_manifest_options_given(&opt.from))
-                return kc_cli_usage_error(c, "replace", err, "Must specify --filename to replace");
         return e == 0 ? kc_manifest_options_check(&opt.from, err) : e;
 }
 
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         KC_CLEANUP(kc_manifests_done) struct kc_manifests all = {0};
-        int e = check(c, args, err);
+        (void)args; /* kubectl looks at none */
+        int e = check(err);
         if (e == 0 && !kc_str_empty(opt.raw)) {
                 if (kc_strv_len(opt.from.files) != 1)
                         return kc_cli_usage_error(c, "replace", err, "--raw can only use a single local file or stdin");

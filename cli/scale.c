@@ -116,8 +116,10 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         all.errors = (struct kc_cli_errors){0};
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
-                if (scale_one(c, &all.v[i], &why) < 0)
+                if (scale_one(c, &all.v[i], &why) < 0) {
                         kc_cli_errors_take(&errors, &why);
+                        break; /* as kubectl does */
+                }
         }
         return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;
 }

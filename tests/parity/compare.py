@@ -34,6 +34,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC", "<time>"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+0000", "<time>"),
     (r"[\w./-]*/(LIVE|MERGED)-\w+", r"\1"),
+    (r"(Expected resource version to be \d+, was) \d+", r"\1 <version>"),
     (r"\b10\.96\.\d+\.\d+\b", "<ip>"),
     (r"\b3[0-2]\d{3}\b", "<node port>"),
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),

@@ -1,0 +1,28 @@
+/* kubec apply: deleting what is applied no more, and the subcommands. */
+#pragma once
+
+#include "cli/write.h"
+
+/* What was applied. */
+struct kc_apply_visited {
+        char **namespaces, **uids; /* strvs */
+};
+/* ns, uid: NULL for none. */
+void kc_apply_visit(struct kc_apply_visited *v, const char *ns, const char *uid);
+
+struct kc_apply_prune_options {
+        bool prune, all;
+        char *const *allowlist; /* strv of "group/version/kind"; NULL: the kinds that kubectl prunes by default */
+        const char *selector;
+        char *cascade;
+        int64_t grace;
+};
+/* Are the kinds of the allowlist there? */
+int kc_apply_prune_check(struct kc_cli *c, const struct kc_apply_prune_options *o, struct kc_error *err);
+/* Deletes objects that carry the annotation of client-side apply and were not visited. */
+int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
+    const struct kc_apply_visited *visited, struct kc_error *err);
+
+/* view-last-applied, set-last-applied, in apply_last.c */
+enum { KC_APPLY_N_SUBS = 2 };
+extern const struct kc_command kc_apply_subs[KC_APPLY_N_SUBS];
