@@ -15,15 +15,17 @@ write_config() {
 }
 
 start_etcd() {
-    mkdir -p "$DATA_DIR/etcd" && chmod 700 "$DATA_DIR/etcd" || return 1
+    mkdir -p "$DATA_DIR/etcd" && chmod 700 "$DATA_DIR/etcd" && chown -R "$(user_of etcd):" "$DATA_DIR/etcd" || return 1
     start_daemon etcd "$(command -v etcd)" \
         --name=default --data-dir="$DATA_DIR/etcd" --logger=zap \
         --listen-client-urls="https://127.0.0.1:$ETCD_PORT" --advertise-client-urls="https://127.0.0.1:$ETCD_PORT" \
-        --listen-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" \
-        --initial-advertise-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" \
-        --initial-cluster="default=http://127.0.0.1:$ETCD_PEER_PORT" \
+        --listen-peer-urls="https://127.0.0.1:$ETCD_PEER_PORT" \
+        --initial-advertise-peer-urls="https://127.0.0.1:$ETCD_PEER_PORT" \
+        --initial-cluster="default=https://127.0.0.1:$ETCD_PEER_PORT" \
         --client-cert-auth --trusted-ca-file="$PKI_DIR/etcd-ca.crt" \
         --cert-file="$PKI_DIR/etcd-server.crt" --key-file="$PKI_DIR/etcd-server.key" \
+        --peer-client-cert-auth --peer-trusted-ca-file="$PKI_DIR/etcd-ca.crt" \
+        --peer-cert-file="$PKI_DIR/etcd-server.crt" --peer-key-file="$PKI_DIR/etcd-server.key" \
         --auto-compaction-retention=0 --quota-backend-bytes=2147483648
 }
 
@@ -142,4 +144,29 @@ EOF
 start_kube-proxy() {
     start_daemon kube-proxy "$BIN_DIR/kube-proxy" --kubeconfig="$CONFIG_DIR/kube-proxy.kubeconfig" \
         --hostname-override="$NODE_NAME" --proxy-mode=nftables --cluster-cidr="$CLUSTER_CIDR"
+}
+
+# What renews the certificates: a timer where systemd is, else a daemon of its own. It has copies, as daemons have: the project
+# may move.
+start_renew() {
+    local every=$((CERT_SECONDS / 8)) f
+    [ $every -le 86400 ] || every=86400
+    mkdir -p "$RENEW_DIR" && cp "$DEPLOY_DIR/renew" "$DEPLOY_DIR/lib.sh" "$DEPLOY_DIR/pki.sh" "$RENEW_DIR/" || return 1
+    printf '%s=%q\n' DATA_DIR "$DATA_DIR" NODE_NAME "$NODE_NAME" NODE_IP "$NODE_IP" API_PORT "$API_PORT" CERT_SECONDS "$CERT_SECONDS" >"$RENEW_DIR/settings"
+    if ! have_systemd; then
+        start_daemon renew "$RENEW_DIR/renew" --every "$every"
+        return
+    fi
+    for f in service timer; do
+        sed -e "s|@DATA_DIR@|$DATA_DIR|g" -e "s|@SECONDS@|$every|" "$DEPLOY_DIR/systemd/renew.$f" >"/etc/systemd/system/kubec-renew.$f" || return 1
+    done
+    systemctl daemon-reload && systemctl enable --quiet kubec-renew.timer && systemctl restart kubec-renew.timer
+}
+
+stop_renew() {
+    if have_systemd; then
+        ! unit_is_ours renew || systemctl disable --quiet --now kubec-renew.timer
+    else
+        stop_daemon renew
+    fi
 }

@@ -12,6 +12,8 @@ API_PORT=6443
 # Not 2379: a user's own etcd may be there.
 ETCD_PORT=12379
 ETCD_PEER_PORT=12380
+# How long the cluster's certificates are valid. They are renewed when half of that is over: see renew.
+CERT_SECONDS=$((365 * 86400))
 
 # What a build needs on Debian 12.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libjson-c-dev libyaml-dev
@@ -19,6 +21,8 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libjson-
     libpcre2-dev libnftables-dev libmnl-dev libcmocka-dev libncurses-dev"
 
 CONTROL_PLANE="etcd kube-apiserver kube-controller-manager kube-scheduler"
+# These run as users of their own; what is on the node needs root.
+UNPRIVILEGED=$CONTROL_PLANE
 NODE="containerd kubelet kube-proxy"
 DRY_RUN=no
 
@@ -45,6 +49,7 @@ set_paths() {
     CONFIG_DIR=$DATA_DIR/config
     LOG_DIR=$DATA_DIR/log
     RUN_DIR=$DATA_DIR/run
+    RENEW_DIR=$DATA_DIR/renew
     CONTAINERD_SOCK=$RUN_DIR/containerd.sock
     # sun_path of a unix socket holds 107 characters.
     [ ${#CONTAINERD_SOCK} -le 90 ] || die "--data-dir is too long for unix sockets: $DATA_DIR" "choose a path under 70 characters"
@@ -93,6 +98,48 @@ have_systemd() {
 
 unit_of() {
     printf 'kubec-%s.service' "$1"
+}
+
+# Some containers let nobody change users: there everything runs as root.
+can_drop_privileges() {
+    [ -n "${CAN_DROP-}" ] || CAN_DROP=$(setpriv "${AS_OTHER[@]}" --reuid 65534 --regid 65534 true 2>/dev/null && echo yes || echo no)
+    [ "$CAN_DROP" = yes ]
+}
+AS_OTHER=(--clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all)
+
+# user_of <daemon>: whom it runs as.
+user_of() {
+    case " $UNPRIVILEGED " in
+    *" $1 "*) if can_drop_privileges; then printf 'kubec-%s' "${1#kube-}"; else echo root; fi ;;
+    *) echo root ;;
+    esac
+}
+
+# own <daemon> <files...>: for the daemon alone.
+own() {
+    local user
+    user=$(user_of "$1")
+    shift
+    chown "$user:$user" "$@" && chmod u=rwX,go= "$@"
+}
+
+make_users() {
+    local name user
+    for name in $UNPRIVILEGED; do
+        user=$(user_of "$name")
+        id "$user" >/dev/null 2>&1 ||
+            useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin \
+                --comment "$name of Kubec" "$user" || return 1
+    done
+}
+
+# Users that have processes still are those of another cluster, too.
+remove_users() {
+    local name user
+    for name in $UNPRIVILEGED; do
+        user=kubec-${name#kube-}
+        ! id "$user" >/dev/null 2>&1 || pgrep -u "$user" >/dev/null || userdel "$user" || return 1
+    done
 }
 
 # unit_is_ours <name>: the unit is there and is of the cluster in this data directory.
@@ -189,7 +236,7 @@ daemon_running() {
 # start_daemon <name> <command...>: by systemd where it is, else under deploy/supervise. A running one is restarted when
 # its command or its binary has changed.
 start_daemon() {
-    local name=$1 stamp verb
+    local name=$1 stamp verb user
     shift
     stamp=$(printf '%s\n' "$@"; stat -Lc '%Y %s' "$1" "$CONFIG_DIR/$name".* 2>/dev/null)
     if have_systemd; then
@@ -207,6 +254,8 @@ start_daemon() {
         else
             end_orphan "$name" || return 1
         fi
+        user=$(user_of "$name")
+        [ "$user" = root ] || set -- setpriv "${AS_OTHER[@]}" --reuid "$user" --regid "$user" -- "$@"
         setsid "$DEPLOY_DIR/supervise" "$name" "$RUN_DIR" "$LOG_DIR/$name.log" -- "$@" </dev/null >/dev/null 2>&1 9>&- &
         disown
     fi
@@ -215,11 +264,12 @@ start_daemon() {
 
 # The unit of deploy/systemd with its places filled in.
 write_unit() {
-    local name=$1 unit command
+    local name=$1 unit command user
     shift
+    user=$(user_of "$name")
     unit=/etc/systemd/system/$(unit_of "$name")
     command=$(printf '%s ' "$@")
-    sed -e "s|@COMMAND@|${command% }|" -e "s|@DATA_DIR@|$DATA_DIR|g" "$DEPLOY_DIR/systemd/$name.service" >"$unit.new"
+    sed -e "s|@COMMAND@|${command% }|" -e "s|@DATA_DIR@|$DATA_DIR|g" -e "s|@USER@|$user|" "$DEPLOY_DIR/systemd/$name.service" >"$unit.new"
     if ! cmp -s "$unit.new" "$unit"; then
         mv "$unit.new" "$unit"
         systemctl daemon-reload

@@ -94,8 +94,10 @@ struct http_link {
         struct kc_timer *timer; /* idle, silent */
         int busy;               /* inside an entry from the loop */
         bool to_close;
-        bool draining; /* takes no more calls */
-        bool absolute; /* requests name the whole URL: a proxy for plain HTTP */
+        bool draining;             /* takes no more calls */
+        struct kc_tls_client *tls; /* borrowed; NULL: plain */
+        unsigned tls_generation;   /* of its certificate */
+        bool absolute;             /* requests name the whole URL: a proxy for plain HTTP */
         char *proxy_authorization;
         size_t n_calls; /* that it has had */
         kc_mono last_read, idle_since;

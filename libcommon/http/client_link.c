@@ -363,6 +363,8 @@ struct http_link *http_link_new(struct http_origin *o, struct kc_error *err)
                 kc_free(l);
                 return NULL;
         }
+        l->tls = opts.tls;
+        l->tls_generation = l->tls ? kc_tls_client_generation(l->tls) : 0;
         kc_list_push_back(&o->links, &l->node);
         o->n_connecting++;
         l->timer = kc_timer_new(o->client->loop, on_timer, l);
@@ -391,8 +393,13 @@ void http_link_free(struct http_link *l)
 
 bool http_link_ready(struct http_link *l)
 {
-        if (l->to_close || l->draining)
+        if (l->to_close || l->draining || l->state == HTTP_LINK_CONNECTING)
                 return false;
+        /* A renewed certificate is shown on a new connection, as client-go does; what is under way here may end. */
+        if (l->tls && l->tls_generation != kc_tls_client_generation(l->tls)) {
+                l->draining = true;
+                return false;
+        }
         if (l->state == HTTP_LINK_H2)
                 return kc_h2_room(l->h2) > 0;
         if (l->state != HTTP_LINK_H1 || l->call)

@@ -141,6 +141,11 @@ void kc_tls_client_recheck(struct kc_tls_client *c)
         tls_reload_recheck(&c->reload);
 }
 
+unsigned kc_tls_client_generation(struct kc_tls_client *c)
+{
+        return tls_reload_generation(&c->reload);
+}
+
 static bool set_name(SSL *ssl, const char *name)
 {
         struct kc_ip ip;

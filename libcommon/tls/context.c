@@ -129,6 +129,7 @@ static void reload(struct tls_reload *r)
         }
         SSL_CTX_free(r->ctx);
         r->ctx = ctx;
+        r->generation++;
         kc_log_info("Reloaded TLS files", "file", r->files[0] ? r->files[0] : r->files[2]);
 }
 
@@ -139,16 +140,31 @@ void tls_reload_recheck(struct tls_reload *r)
         pthread_mutex_unlock(&r->lock);
 }
 
+/* With the lock. */
+static void look(struct tls_reload *r)
+{
+        kc_mono now = kc_clock_mono(r->clock);
+        if (now - r->checked < KC_TLS_RECHECK)
+                return;
+        r->checked = now;
+        if (restamp(r))
+                reload(r);
+}
+
 SSL *tls_reload_ssl(struct tls_reload *r)
 {
         pthread_mutex_lock(&r->lock);
-        kc_mono now = kc_clock_mono(r->clock);
-        if (now - r->checked >= KC_TLS_RECHECK) {
-                r->checked = now;
-                if (restamp(r))
-                        reload(r);
-        }
+        look(r);
         SSL *ssl = SSL_new(r->ctx);
         pthread_mutex_unlock(&r->lock);
         return ssl;
+}
+
+unsigned tls_reload_generation(struct tls_reload *r)
+{
+        pthread_mutex_lock(&r->lock);
+        look(r);
+        unsigned generation = r->generation;
+        pthread_mutex_unlock(&r->lock);
+        return generation;
 }

@@ -48,6 +48,9 @@ enum kc_tls_alpn { KC_TLS_ALPN_NONE, KC_TLS_ALPN_H2, KC_TLS_ALPN_H2_OR_H1, KC_TL
 /* A new SSL in connect state, with SNI and verification set; the caller's. host is checked unless the options have a
  * server_name. */
 SSL *kc_tls_client_ssl(struct kc_tls_client *c, const char *host, enum kc_tls_alpn alpn);
+/* Another number than before: files have changed since, a connection made before shows a certificate of the past. Any
+ * thread. */
+unsigned kc_tls_client_generation(struct kc_tls_client *c);
 /* After a handshake of a client has failed: why, in Go's words ("tls: failed to verify certificate: x509: ...").
  * EACCES: the certificate is not trusted; EPROTONOSUPPORT: the server does not speak TLS; else EPROTO. Returns -errno.
  */

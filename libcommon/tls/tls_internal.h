@@ -30,6 +30,7 @@ struct tls_reload {
 
         pthread_mutex_t lock; /* innermost */
         SSL_CTX *ctx;         /* guarded by lock, as what follows */
+        unsigned generation;  /* how often ctx was made anew */
         kc_mono checked;
         struct tls_file_stamp stamps[TLS_MAX_FILES];
 };
@@ -39,6 +40,8 @@ int tls_reload_init(struct tls_reload *r, struct kc_error *err);
 void tls_reload_done(struct tls_reload *r);
 /* A new SSL of the current context; a changed but bad file is logged once and the old context stays in use. */
 SSL *tls_reload_ssl(struct tls_reload *r);
+/* Looks at the files, too. */
+unsigned tls_reload_generation(struct tls_reload *r);
 
 /* The next SSL looks at the files. */
 void tls_reload_recheck(struct tls_reload *r);
