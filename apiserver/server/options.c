@@ -73,8 +73,7 @@ static size_t table(struct kc_apiserver_options *o, struct kc_flag *ret)
             {"cert-dir", 0, KC_FLAG_STRING, &o->cert_dir, "directory for a self-signed certificate", "Secure serving"},
             {"tls-cert-file", 0, KC_FLAG_STRING, &o->tls_cert_file, "certificate for HTTPS", "Secure serving"},
             {"tls-private-key-file", 0, KC_FLAG_STRING, &o->tls_private_key_file, "its key", "Secure serving"},
-            {"tls-min-version", 0, KC_FLAG_STRING, &o->tls_min_version, "VersionTLS12 or VersionTLS13", "Secure serving"},
-            {"tls-cipher-suites", 0, KC_FLAG_STRV, &o->tls_cipher_suites, "names of TLS 1.2 suites", "Secure serving"},
+            KC_TLS_FLAGS(&o->tls),
             {"http2-max-streams-per-connection", 0, KC_FLAG_INT, &o->http2_max_streams, "limit of HTTP/2 streams",
              "Secure serving"},
             {"advertise-address", 0, KC_FLAG_STRING, &o->advertise_address,
@@ -437,8 +436,8 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
 {
         char *const strings[] = {o->common.logging_format, o->encryption_config, o->etcd_cafile, o->etcd_certfile,
             o->etcd_keyfile, o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address,
-            o->external_hostname, o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->tls_min_version,
-            o->client_ca_file, o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
+            o->external_hostname, o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->client_ca_file,
+            o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
             o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
             o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
             o->authorization_config, o->authorization_policy_file, o->authorization_webhook_config_file,
@@ -446,15 +445,16 @@ void kc_apiserver_options_done(struct kc_apiserver_options *o)
             o->authentication_config, o->webhook_config, o->webhook_version, o->oidc.issuer_url, o->oidc.client_id,
             o->oidc.ca_file, o->oidc.username_claim, o->oidc.username_prefix, o->oidc.groups_claim,
             o->oidc.groups_prefix};
-        char **const lists[] = {o->etcd_servers, o->tls_cipher_suites, o->service_account_key_files,
-            o->service_account_issuers, o->api_audiences, o->authorization_modes, o->enable_admission,
-            o->disable_admission, o->oidc.signing_algs, o->oidc.required_claim, o->requestheader_allowed_names,
-            o->requestheader_username_headers, o->requestheader_uid_headers, o->requestheader_group_headers,
-            o->requestheader_extra_prefixes, o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
+        char **const lists[] = {o->etcd_servers, o->service_account_key_files, o->service_account_issuers,
+            o->api_audiences, o->authorization_modes, o->enable_admission, o->disable_admission, o->oidc.signing_algs,
+            o->oidc.required_claim, o->requestheader_allowed_names, o->requestheader_username_headers,
+            o->requestheader_uid_headers, o->requestheader_group_headers, o->requestheader_extra_prefixes,
+            o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)
                 kc_strv_free(lists[i]);
         kc_audit_flags_done(&o->audit);
+        kc_tls_flags_done(&o->tls);
         *o = (struct kc_apiserver_options){0};
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/ip.h"
 #include "daemon/daemon.h"
+#include "daemon/tls_flags.h"
 
 struct kc_apiserver_options {
         struct kc_daemon_flags common;
@@ -19,8 +20,8 @@ struct kc_apiserver_options {
         /* serving */
         char *bind_address, *advertise_address, *external_hostname;
         int secure_port;
-        char *tls_cert_file, *tls_private_key_file, *cert_dir, *tls_min_version, *client_ca_file;
-        char **tls_cipher_suites;
+        char *tls_cert_file, *tls_private_key_file, *cert_dir, *client_ca_file;
+        struct kc_tls_flags tls;
         int max_requests_inflight, max_mutating_requests_inflight;
         bool enable_priority_and_fairness;
         int64_t request_timeout, shutdown_delay_duration; /* usec */

@@ -269,16 +269,15 @@ static void end_tunnels(struct kc_apiserver *s)
 static int make_server(struct kc_apiserver *s, struct kc_error *err)
 {
         const struct kc_apiserver_options *o = s->o;
-        const struct kc_tls_server_opts to = {
+        struct kc_tls_server_opts to = {
             .cert_file = o->serving_cert,
             .key_file = o->serving_key,
             .client_ca_file = o->client_ca_file,
             .more_client_ca_file = o->requestheader_client_ca_file,
             .unverified_client_cert = o->client_ca_file || o->requestheader_client_ca_file,
-            .min_version = o->tls_min_version,
-            .cipher_suites = o->tls_cipher_suites,
             .alpn_h2 = true,
         };
+        kc_tls_flags_apply(&o->tls, &to);
         int r = kc_tls_server_new(&to, &s->tls, err);
         if (r < 0)
                 return r;

@@ -32,6 +32,8 @@ void kc_component_options_done(struct kc_component_options *o)
 
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
+        kc_strv_free(o->always_allow_paths);
+        kc_tls_flags_done(&o->tls);
         *o = (struct kc_component_options){0};
 }
 
@@ -154,16 +156,37 @@ static int start_leading(struct kc_component *c, const struct kc_component_optio
         return rc;
 }
 
+/* A client of its own for reviews, where the flags want one. */
+static int delegate(struct kc_component *c, const char *kubeconfig, struct kc_rest **ret, struct kc_error *err)
+{
+        struct kc_client_config config = {0};
+        if (kc_str_empty(kubeconfig))
+                return 0;
+        int rc = kc_client_config_for_daemon(kubeconfig, &config, err);
+        if (rc == 0)
+                rc = kc_rest_new(c->loop, &config, &(struct kc_rest_opts){.user_agent = "delegated-auth"}, ret, err);
+        kc_client_config_done(&config);
+        return rc;
+}
+
 int kc_component_start(struct kc_component *c, const struct kc_component_options *o, struct kc_error *err)
 {
-        int rc = kc_daemon_server_new(c->loop,
+        int rc = delegate(c, o->authentication_kubeconfig, &c->authentication, err);
+        if (rc == 0)
+                rc = delegate(c, o->authorization_kubeconfig, &c->authorization, err);
+        if (rc < 0)
+                return rc;
+        rc = kc_daemon_server_new(c->loop,
             &(struct kc_daemon_server_opts){.bind_address = o->bind_address,
                 .port = o->secure_port,
                 .cert_file = o->cert_file,
                 .key_file = o->key_file,
                 .cert_dir = o->cert_dir,
                 .client_ca_file = o->client_ca_file,
-                .rest = c->rest,
+                .tls = &o->tls,
+                .always_allow_paths = o->always_allow_paths,
+                .authentication = c->authentication ? c->authentication : c->rest,
+                .authorization = c->authorization ? c->authorization : c->rest,
                 .pool = c->pool,
                 .health = c->health},
             &c->server, err);
@@ -191,6 +214,10 @@ void kc_component_drain(struct kc_component *c)
         kc_daemon_server_freep(&c->server);
         c->server = NULL;
         /* The workers read the informers and wait for the loop's answers. */
+        if (c->authentication)
+                kc_rest_close(c->authentication);
+        if (c->authorization)
+                kc_rest_close(c->authorization);
         if (c->loop)
                 kc_daemon_drain(c->loop, c->leader, c->rest, KC_TAKE(c->pool));
         kc_informers_freep(&c->informers);
@@ -200,6 +227,8 @@ void kc_component_drain(struct kc_component *c)
 void kc_component_done(struct kc_component *c)
 {
         kc_leader_freep(&c->leader);
+        kc_rest_freep(&c->authentication);
+        kc_rest_freep(&c->authorization);
         kc_rest_freep(&c->rest);
         kc_health_freep(&c->health);
         kc_loop_freep(&c->loop);

@@ -5,11 +5,14 @@
 #include "client/informer.h"
 #include "client/leader.h"
 #include "daemon/daemon.h"
+#include "daemon/tls_flags.h"
 
 struct kc_component_options {
         struct kc_daemon_flags common;
         char *kubeconfig, *bind_address, *cert_file, *key_file, *cert_dir, *client_ca_file;
+        struct kc_tls_flags tls;
         char *authentication_kubeconfig, *authorization_kubeconfig;
+        char **always_allow_paths; /* strv; a * at the end stands for everything below */
         int secure_port;
         bool leader_elect;
         int64_t lease_duration, renew_deadline, retry_period;
@@ -40,6 +43,9 @@ int kc_component_validate(const struct kc_component_options *o, struct kc_error 
                 "kubeconfig for TokenReviews (default: --kubeconfig)", "Authentication"},                              \
             {"authorization-kubeconfig", 0, KC_FLAG_STRING, &(o)->authorization_kubeconfig,                            \
                 "kubeconfig for SubjectAccessReviews (default: --kubeconfig)", "Authentication"},                      \
+            {"authorization-always-allow-paths", 0, KC_FLAG_STRV, &(o)->always_allow_paths,                            \
+                "HTTPS paths that need no authorization (default /healthz,/readyz,/livez)", "Authorization"},          \
+            KC_TLS_FLAGS(&(o)->tls),                                                                                   \
             {"leader-elect", 0, KC_FLAG_BOOL, &(o)->leader_elect, "elect a leader before working", "Leader election"}, \
             {"leader-elect-lease-duration", 0, KC_FLAG_DURATION, &(o)->lease_duration,                                 \
                 "how long others wait after the last renewal", "Leader election"},                                     \
@@ -57,6 +63,7 @@ struct kc_component {
         struct kc_loop *loop;
         struct kc_pool *pool;
         struct kc_rest *rest;
+        struct kc_rest *authentication, *authorization; /* of delegated reviews; NULL: rest */
         struct kc_informers *informers;
         struct kc_health *health;
         struct kc_daemon_server *server;

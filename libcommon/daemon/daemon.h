@@ -6,6 +6,7 @@
 #include "client/rest.h"
 #include "daemon/flags.h"
 #include "daemon/health.h"
+#include "daemon/tls_flags.h"
 #include "event/loop.h"
 #include "event/worker.h"
 
@@ -57,8 +58,11 @@ struct kc_daemon_server_opts {
         const char *bind_address;
         int port;
         const char *cert_file, *key_file, *cert_dir, *client_ca_file;
-        bool plain_http;      /* kube-proxy's healthz and metrics ports */
-        struct kc_rest *rest; /* NULL: no authorization of /metrics (loopback ports) */
+        bool plain_http;                /* kube-proxy's healthz and metrics ports: nothing is authorized */
+        const struct kc_tls_flags *tls; /* NULL: defaults */
+        /* TokenReviews and SubjectAccessReviews; NULL: nothing is authorized (loopback ports). */
+        struct kc_rest *authentication, *authorization;
+        char *const *always_allow_paths; /* strv, borrowed; NULL: /healthz, /readyz, /livez */
         struct kc_pool *pool;
         struct kc_health *health;
 };

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "api/status.h"
+#include "base/clock.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -31,7 +33,8 @@ struct kc_daemon_server {
         struct kc_http_server *http;
         struct kc_tls_server *tls;
         char *temporary_dir; /* of a certificate of our own; NULL: none */
-        struct kc_rest *rest;
+        struct kc_rest *authentication, *authorization;
+        char **always_allow_paths;
         struct kc_pool *pool;
         struct kc_health *health;
         bool plain;
@@ -61,6 +64,7 @@ static void unref(struct kc_daemon_server *s)
         if (atomic_fetch_sub(&s->refs, 1) != 1)
                 return;
         kc_map_free(s->decisions);
+        kc_strv_free(s->always_allow_paths);
         pthread_mutex_destroy(&s->lock);
         kc_free(s);
 }
@@ -105,15 +109,26 @@ static const char *bearer_token(const struct kc_http_req *req)
         return header + strlen("Bearer ");
 }
 
-/* What the decision is remembered under. */
-static char *credential_key(const struct kc_http_req *req)
+/* The connection may be older than its certificate's end. */
+static const struct kc_tls_peer *valid_peer(const struct kc_http_req *req)
 {
         const struct kc_tls_peer *peer = kc_http_req_peer(req);
+        return peer && peer->not_after > kc_clock_now(NULL) ? peer : NULL;
+}
+
+/* What the decision is remembered under: no token is kept as it is. */
+static char *credential_key(const struct kc_http_req *req)
+{
+        const struct kc_tls_peer *peer = valid_peer(req);
         const char *token = bearer_token(req);
         if (peer)
                 return kc_asprintf("cert %s %s", peer->fingerprint, kc_http_req_path(req));
-        if (token)
-                return kc_asprintf("token %s %s", token, kc_http_req_path(req));
+        if (token) {
+                unsigned char digest[32];
+                kc_sha256(token, strlen(token), digest);
+                KC_CLEANUP(kc_freep) char *hex = kc_hex_encode(digest, sizeof(digest));
+                return kc_asprintf("token %s %s", hex, kc_http_req_path(req));
+        }
         return kc_asprintf("anonymous %s", kc_http_req_path(req));
 }
 
@@ -147,7 +162,7 @@ static void remember(struct kc_daemon_server *s, const struct job *j, const char
 static int identify(
     struct kc_daemon_server *s, const struct kc_http_req *req, struct json_object **ret, struct kc_error *err)
 {
-        const struct kc_tls_peer *peer = kc_http_req_peer(req);
+        const struct kc_tls_peer *peer = valid_peer(req);
         const char *token = bearer_token(req);
         struct json_object *who = json_object_new_object();
         struct json_object *groups = kc_json_ensure_arr(who, "groups");
@@ -161,7 +176,7 @@ static int identify(
                 struct json_object *review = kc_json_build(
                     "{'kind':'TokenReview','apiVersion':'authentication.k8s.io/v1','spec':{'token':%s}}", token);
                 KC_CLEANUP(kc_json_freep) struct json_object *answer = NULL;
-                int e = kc_rest_create(s->rest, &KC_TOKENREVIEWS, NULL, review, &answer, err);
+                int e = kc_rest_create(s->authentication, &KC_TOKENREVIEWS, NULL, review, &answer, err);
                 if (e >= 0 && !kc_json_bool_at(answer, "status.authenticated", false))
                         e = kc_err_unauthorized(err);
                 if (e < 0) {
@@ -206,7 +221,7 @@ static int authorize(struct kc_daemon_server *s, struct job *j, struct kc_error 
         struct json_object *review =
             kc_json_build("{'kind':'SubjectAccessReview','apiVersion':'authorization.k8s.io/v1','spec':%o}", who);
         KC_CLEANUP(kc_json_freep) struct json_object *answer = NULL;
-        e = kc_rest_create(s->rest, &KC_SUBJECTACCESSREVIEWS, NULL, review, &answer, err);
+        e = kc_rest_create(s->authorization, &KC_SUBJECTACCESSREVIEWS, NULL, review, &answer, err);
         if (e >= 0)
                 j->allowed = kc_json_bool_at(answer, "status.allowed", false);
         return e;
@@ -245,10 +260,21 @@ static void authorize_task(void *arg)
         kc_loop_post(kc_http_req_loop(j->req), conclude, j);
 }
 
+static bool always_allowed(const struct kc_daemon_server *s, const char *path)
+{
+        for (char *const *p = s->always_allow_paths; *p; p++) {
+                size_t len = strlen(*p);
+                bool below = len && (*p)[len - 1] == '*';
+                if (below ? strncmp(path, *p, len - 1) == 0 : kc_streq(path, *p))
+                        return true;
+        }
+        return false;
+}
+
 static void on_request(struct kc_http_req *req, void *arg)
 {
         struct kc_daemon_server *s = arg;
-        if (!kc_streq(kc_http_req_path(req), "/metrics") || !s->rest || s->plain) {
+        if (!s->authorization || s->plain || always_allowed(s, kc_http_req_path(req))) {
                 serve(s, req);
                 return;
         }
@@ -310,8 +336,13 @@ static int open_tls(struct kc_daemon_server *s, const struct kc_daemon_server_op
             .key_file = key,
             .client_ca_file = kc_str_empty(o->client_ca_file) ? NULL : o->client_ca_file,
             .alpn_h2 = true};
+        if (o->tls)
+                kc_tls_flags_apply(o->tls, &tls);
         return r < 0 ? r : kc_tls_server_new(&tls, &s->tls, err);
 }
+
+static char *const default_paths[] = {
+    (char *)(uintptr_t) "/healthz", (char *)(uintptr_t) "/readyz", (char *)(uintptr_t) "/livez", NULL};
 
 int kc_daemon_server_new(
     struct kc_loop *loop, const struct kc_daemon_server_opts *o, struct kc_daemon_server **ret, struct kc_error *err)
@@ -324,7 +355,10 @@ int kc_daemon_server_new(
         atomic_init(&s->refs, 1);
         pthread_mutex_init(&s->lock, NULL);
         s->decisions = kc_map_new(decision_free);
-        s->rest = o->rest;
+        s->authentication = o->authentication;
+        s->authorization = o->authorization;
+        s->always_allow_paths =
+            kc_strv_copy(kc_strv_len(o->always_allow_paths) ? o->always_allow_paths : default_paths);
         s->pool = o->pool;
         s->health = o->health;
         s->plain = o->plain_http;

@@ -11,50 +11,10 @@
 
 struct kc_tls_server {
         struct kc_tls_server_opts opts; /* own copies */
+        struct tls_sni_files sni[KC_TLS_MAX_SNI];
+        size_t n_sni;
         struct tls_reload reload;
 };
-
-/* Go's TLS 1.2 suites in Go's order. */
-#define DEFAULT_CIPHERS                                                                                                \
-        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                     \
-        "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"                       \
-        "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
-
-static int set_ciphers(SSL_CTX *ctx, char *const *suites, struct kc_error *err)
-{
-        struct kc_buf list = KC_BUF_INIT;
-        for (size_t i = 0; i < kc_strv_len(suites); i++) {
-                /* Go also knows the ChaCha20 suites without the suffix of their RFC. */
-                bool old_name = kc_str_has_suffix(suites[i], "_CHACHA20_POLY1305");
-                char *name = kc_asprintf("%s%s", suites[i], old_name ? "_SHA256" : "");
-                const char *openssl_name = OPENSSL_cipher_name(name);
-                kc_free(name);
-                /* Those of TLS 1.3 are always on, as with Go. */
-                if (kc_str_has_prefix(openssl_name, "TLS_"))
-                        continue;
-                if (kc_streq(openssl_name, "(NONE)")) {
-                        kc_buf_done(&list);
-                        return kc_error_set(err, EINVAL, "Cipher suite %s not supported or doesn't exist", suites[i]);
-                }
-                kc_buf_addf(&list, "%s%s", list.len ? ":" : "", openssl_name);
-        }
-        bool ok = SSL_CTX_set_cipher_list(ctx, list.len ? kc_buf_str(&list) : DEFAULT_CIPHERS);
-        kc_buf_done(&list);
-        return ok ? 0 : kc_error_set(err, EINVAL, "cipher suites: %s", kc_tls_errors());
-}
-
-static int set_min_version(SSL_CTX *ctx, const char *version, struct kc_error *err)
-{
-        int v;
-        if (!version || kc_streq(version, "VersionTLS12"))
-                v = TLS1_2_VERSION;
-        else if (kc_streq(version, "VersionTLS13"))
-                v = TLS1_3_VERSION;
-        else
-                return kc_error_set(err, EINVAL, "unknown tls version \"%s\"", version);
-        SSL_CTX_set_min_proto_version(ctx, v);
-        return 0;
-}
 
 static int select_alpn(
     SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
@@ -138,10 +98,10 @@ static int no_certificate(SSL *ssl, void *arg)
 static int set_up_context(struct kc_tls_server *s, SSL_CTX *ctx, struct kc_error *err)
 {
         const struct kc_tls_server_opts *o = &s->opts;
-        int r = set_min_version(ctx, o->min_version, err);
+        int r = tls_set_negotiation(ctx, o, err);
         if (r < 0)
                 return r;
-        r = set_ciphers(ctx, o->cipher_suites, err);
+        r = tls_sni_load(ctx, s->sni, s->n_sni, err);
         if (r < 0)
                 return r;
         if (o->cert_may_come_later && access(o->cert_file, F_OK) < 0 && errno == ENOENT) {
@@ -182,6 +142,22 @@ static int make_context(void *arg, SSL_CTX **ret, struct kc_error *err)
         return 0;
 }
 
+static int parse_sni(struct kc_tls_server *s, char *const *values, struct kc_error *err)
+{
+        for (size_t i = 0; values && values[i]; i++) {
+                if (i == KC_TLS_MAX_SNI)
+                        return kc_error_set(
+                            err, E2BIG, "--tls-sni-cert-key: more than %d are not supported", KC_TLS_MAX_SNI);
+                int r = tls_sni_parse(values[i], &s->sni[i], err);
+                if (r < 0)
+                        return r;
+                s->n_sni++;
+                s->reload.files[TLS_MAX_OWN_FILES + 2 * i] = s->sni[i].cert_file;
+                s->reload.files[TLS_MAX_OWN_FILES + 2 * i + 1] = s->sni[i].key_file;
+        }
+        return 0;
+}
+
 int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server **ret, struct kc_error *err)
 {
         if (!o->cert_file || !o->key_file)
@@ -194,13 +170,17 @@ int kc_tls_server_new(const struct kc_tls_server_opts *o, struct kc_tls_server *
         s->opts.more_client_ca_file = kc_strdup(o->more_client_ca_file);
         s->opts.min_version = kc_strdup(o->min_version);
         s->opts.cipher_suites = o->cipher_suites ? kc_strv_copy(o->cipher_suites) : NULL;
+        s->opts.curve_preferences = o->curve_preferences ? kc_strv_copy(o->curve_preferences) : NULL;
+        s->opts.sni_cert_keys = NULL; /* parsed at once */
         s->reload.files[0] = s->opts.cert_file;
         s->reload.files[1] = s->opts.key_file;
         s->reload.files[2] = s->opts.client_ca_file;
         s->reload.files[3] = s->opts.more_client_ca_file;
         s->reload.make = make_context;
         s->reload.arg = s;
-        int r = tls_reload_init(&s->reload, err);
+        int r = parse_sni(s, o->sni_cert_keys, err);
+        if (r == 0)
+                r = tls_reload_init(&s->reload, err);
         if (r < 0) {
                 kc_tls_server_free(s);
                 return r;
@@ -220,6 +200,9 @@ void kc_tls_server_free(struct kc_tls_server *s)
         kc_free((char *)s->opts.more_client_ca_file);
         kc_free((char *)s->opts.min_version);
         kc_strv_free((char **)s->opts.cipher_suites);
+        kc_strv_free((char **)s->opts.curve_preferences);
+        for (size_t i = 0; i < s->n_sni; i++)
+                tls_sni_files_done(&s->sni[i]);
         kc_free(s);
 }
 

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+enum { KC_TLS_MAX_SNI = 16 };
+
 struct kc_tls_server_opts {
         const char *cert_file, *key_file; /* PEM */
         const char *client_ca_file;       /* NULL: client certificates are not asked for */
@@ -15,8 +17,10 @@ struct kc_tls_server_opts {
         bool unverified_client_cert; /* one is asked for and not verified: the user does (tls/verifier.h). Its CAs are
                                       * named to clients only, with those of more_client_ca_file. */
         const char *more_client_ca_file; /* NULL: none */
-        const char *min_version;         /* "VersionTLS12" (default) or "VersionTLS13" */
-        char *const *cipher_suites;      /* IANA names of TLS 1.2 suites, strv; NULL: upstream's secure default */
+        const char *min_version;         /* "VersionTLS10" to "VersionTLS13"; NULL: "VersionTLS12" */
+        char *const *cipher_suites;      /* upstream's names, strv; NULL: Go's default */
+        char *const *curve_preferences;  /* numbers of IANA's TLS groups, strv; NULL: OpenSSL's default */
+        char *const *sni_cert_keys;      /* "cert,key[:name,...]", strv; as upstream's --tls-sni-cert-key */
         bool cert_may_come_later;        /* without the files handshakes fail until they are there */
         bool alpn_h2;                    /* offer h2 and http/1.1, else only http/1.1 */
 };

@@ -19,7 +19,10 @@ struct tls_file_stamp {
 
 struct tls_file_stamp tls_file_stamp_of(const char *path);
 bool tls_file_stamp_equal(const struct tls_file_stamp *a, const struct tls_file_stamp *b);
-enum { TLS_MAX_FILES = 4 };
+enum {
+        TLS_MAX_OWN_FILES = 4, /* of a context itself */
+        TLS_MAX_FILES = TLS_MAX_OWN_FILES + 2 * KC_TLS_MAX_SNI,
+};
 
 /* An SSL_CTX made from files, made anew when they change. Any thread. */
 struct tls_reload {
@@ -48,6 +51,19 @@ void tls_reload_recheck(struct tls_reload *r);
 
 /* A context that keeps the certificate that did not verify, for messages. */
 void tls_keep_rejected(SSL_CTX *ctx);
+
+/* The versions, suites and key exchanges of the options. */
+int tls_set_negotiation(SSL_CTX *ctx, const struct kc_tls_server_opts *o, struct kc_error *err);
+
+/* One --tls-sni-cert-key. */
+struct tls_sni_files {
+        char *cert_file, *key_file;
+        char **names; /* strv; NULL: those of the certificate */
+};
+int tls_sni_parse(const char *value, struct tls_sni_files *ret, struct kc_error *err);
+void tls_sni_files_done(struct tls_sni_files *f);
+/* The context answers with these certificates, too; it frees what was loaded for it. */
+int tls_sni_load(SSL_CTX *ctx, const struct tls_sni_files *files, size_t n, struct kc_error *err);
 
 /* Options that every context gets. */
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method);

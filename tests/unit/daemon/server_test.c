@@ -78,7 +78,8 @@ static void world_init(struct world *w, const char *cert_dir)
         struct kc_daemon_server_opts o = {.bind_address = "127.0.0.1",
             .port = -1,
             .cert_dir = cert_dir ? w->dir : NULL,
-            .rest = w->rest,
+            .authentication = w->rest,
+            .authorization = w->rest,
             .pool = w->pool,
             .health = w->health};
         struct kc_error err = KC_ERROR_INIT;
@@ -132,8 +133,10 @@ static void test_health_needs_nobody(void **state)
         world_init(&w, NULL);
         assert_get(&w, "/healthz", NULL, 200, "ok");
         assert_get(&w, "/readyz?verbose", NULL, 200, "[+]ping ok\n[+]shutdown ok\nreadyz check passed\n");
-        assert_get(&w, "/version", NULL, 200, "\"minor\": \"36\"");
         assert_int_equal(kc_strv_len(w.asked), 0);
+        /* Nothing else is known without a right, not even what there is. */
+        assert_get(&w, "/version", NULL, 403, "User \\\"system:anonymous\\\" cannot get path \\\"/version\\\"");
+        assert_get(&w, "/nowhere", NULL, 403, "User \\\"system:anonymous\\\" cannot get path \\\"/nowhere\\\"");
         world_done(&w);
 }
 

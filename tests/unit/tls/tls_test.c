@@ -461,10 +461,23 @@ static void test_bad_options(void **state)
         expect_bad((struct kc_tls_server_opts){.cert_file = path_of("absent")}, EINVAL, "absent");
         expect_bad((struct kc_tls_server_opts){.key_file = path_of("server2.key")}, EINVAL, "key values mismatch");
         expect_bad(
-            (struct kc_tls_server_opts){.min_version = "VersionTLS11"}, EINVAL, "unknown tls version \"VersionTLS11\"");
+            (struct kc_tls_server_opts){.min_version = "VersionTLS14"}, EINVAL, "unknown tls version \"VersionTLS14\"");
         char *suites[] = {(char[]){"TLS_NONSENSE"}, NULL};
         expect_bad((struct kc_tls_server_opts){.cipher_suites = suites}, EINVAL,
             "Cipher suite TLS_NONSENSE not supported or doesn't exist");
+        char *no_http2[] = {(char[]){"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"}, NULL};
+        expect_bad((struct kc_tls_server_opts){.cipher_suites = no_http2, .alpn_h2 = true}, EINVAL,
+            "error configuring http2: http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 "
+            "cipher");
+        char *curves[] = {(char[]){"29"}, (char[]){"7"}, NULL};
+        expect_bad((struct kc_tls_server_opts){.curve_preferences = curves}, EINVAL,
+            "TLS curve preference 7 not supported or doesn't exist");
+        char *one_file[] = {(char[]){"a.crt"}, NULL}, *no_names[] = {(char[]){"a.crt,a.key:"}, NULL};
+        expect_bad((struct kc_tls_server_opts){.sni_cert_keys = one_file}, EINVAL,
+            "invalid argument \"a.crt\" for \"--tls-sni-cert-key\" flag: expected comma separated certificate and key "
+            "file "
+            "paths");
+        expect_bad((struct kc_tls_server_opts){.sni_cert_keys = no_names}, EINVAL, "empty names list is not allowed");
         expect_bad((struct kc_tls_server_opts){.client_ca_file = path_of("server.key")}, EINVAL, "no PEM certificate");
         expect_bad((struct kc_tls_server_opts){.client_ca_file = path_of("absent")}, ENOENT, "absent");
         char *good[] = {(char[]){"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
