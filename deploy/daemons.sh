@@ -41,7 +41,7 @@ write_authentication() {
     {
         printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\nanonymous:\n  enabled: true\n  conditions:\n'
         printf '  - path: %s\n' "${paths[@]}"
-    } | write_config authentication.yaml
+    } | write_config authentication.yaml && own kube-apiserver "$CONFIG_DIR/authentication.yaml"
 }
 
 start_kube-apiserver() {
