@@ -23,7 +23,7 @@ deployed() {
 }
 
 bring_up() {
-    mkdir -p "$CONFIG_DIR" "$LOG_DIR" "$RUN_DIR" "$BIN_DIR" && chmod 711 "$DATA_DIR" "$CONFIG_DIR" && chmod 755 "$BIN_DIR" || return 1
+    mkdir -p "$CONFIG_DIR" "$LOG_DIR" "$RUN_DIR" "$BIN_DIR" && chmod 711 "$DATA_DIR" && chmod 755 "$BIN_DIR" "$CONFIG_DIR" || return 1
     cp "$KUBEC_BIN"/kube-{apiserver,controller-manager,scheduler} "$BIN_DIR/" && chmod 755 "$BIN_DIR"/* || return 1
     # The advertised address cannot be a loopback one.
     make_users && make_pki && make_kubeconfigs && start_etcd && NODE_IP=192.0.2.10 start_kube-apiserver
