@@ -9,6 +9,9 @@
 #include "cli/requests.h"
 #include "daemon/health.h"
 
+/* Whose kustomizations -k and kustomize build. */
+#define KUSTOMIZE_VERSION "v5.6.0"
+
 static struct {
         char *output;
         bool client;
@@ -29,6 +32,22 @@ static struct json_object *client_version(void)
             v.platform);
 }
 
+/* A client goes with servers one minor version older to one newer. */
+static void warn_skew(const struct kc_cli *c, const struct json_object *all)
+{
+        const char *client = kc_json_str_at(all, "clientVersion.minor"),
+                   *server = kc_json_str_at(all, "serverVersion.minor");
+        if (!client || !server)
+                return;
+        int d = atoi(client) - atoi(server);
+        if (d > 1 || d < -1)
+                (void)fprintf(c->err,
+                    "WARNING: version difference between client (%s.%s) and server (%s.%s) exceeds the supported minor "
+                    "version skew of +/-1\n",
+                    kc_json_str_at(all, "clientVersion.major"), client, kc_json_str_at(all, "serverVersion.major"),
+                    server);
+}
+
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         bool json = kc_streq(opt.output, "json"), yaml = kc_streq(opt.output, "yaml");
@@ -38,6 +57,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                 return kc_error_set(err, EINVAL, "--output must be 'yaml' or 'json'");
         KC_CLEANUP(kc_json_freep) struct json_object *all = json_object_new_object();
         kc_json_set(all, "clientVersion", client_version());
+        kc_json_set(all, "kustomizeVersion", json_object_new_string(KUSTOMIZE_VERSION));
         int e = 0;
         if (!opt.client) {
                 struct json_object *server = NULL;
@@ -55,10 +75,13 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (yaml)
                 kc_print_yaml(&b, all);
         if (!json && !yaml)
-                kc_buf_addf(&b, "Client Version: %s\n", kc_json_str_at(all, "clientVersion.gitVersion"));
+                kc_buf_addf(&b, "Client Version: %s\nKustomize Version: %s\n",
+                    kc_json_str_at(all, "clientVersion.gitVersion"), KUSTOMIZE_VERSION);
         if (!json && !yaml && kc_json_str_at(all, "serverVersion.gitVersion"))
                 kc_buf_addf(&b, "Server Version: %s\n", kc_json_str_at(all, "serverVersion.gitVersion"));
         (void)fputs(kc_buf_str(&b), c->out);
+        if (e == 0)
+                warn_skew(c, all);
         return e;
 }
 

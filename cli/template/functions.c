@@ -384,12 +384,26 @@ FUNCTION(fn_println)
         return 0;
 }
 
+/* Go takes widths and precisions up to a million. */
+static bool too_large(const char *flags, size_t len)
+{
+        size_t digits = 0;
+        for (size_t i = 0; i < len; i++) {
+                digits = flags[i] >= '0' && flags[i] <= '9' ? digits + 1 : 0;
+                if (digits > 6)
+                        return true;
+        }
+        return false;
+}
+
 /* One verb with its flags, width and precision: at the verb's letter. */
 static void add_verb(struct kc_buf *b, const char *flags, size_t len, char verb, const struct kc_value *v)
 {
         char format[32];
-        if (len > 20)
+        if (len > 20 || too_large(flags, len)) {
+                kc_buf_adds(b, "%!(BADWIDTH)");
                 len = 0;
+        }
         KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
         bool number =
             (v->kind == KC_VAL_INT && strchr("dxXobc", verb)) || (v->kind == KC_VAL_FLOAT && strchr("feEgG", verb));

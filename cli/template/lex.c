@@ -57,7 +57,9 @@ static bool is_word(char c)
 static void add_escape(struct kc_buf *b, const char **p)
 {
         static const char from[] = "abfnrtv\\\"'", to[] = "\a\b\f\n\r\t\v\\\"'";
-        const char *found = **p ? strchr(from, **p) : NULL;
+        if (!**p)
+                return;
+        const char *found = strchr(from, **p);
         kc_buf_addc(b, found ? to[found - from] : **p);
         (*p)++;
 }

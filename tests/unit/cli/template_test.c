@@ -53,6 +53,8 @@ static void renders(void **state)
             {"{{nope}}", "template: t:1: function \"nope\" not defined"},
             {"{{eq .n 1}}", "template: t:1:2: executing \"t\" at <eq .n 1>: error calling eq: incompatible types for "
                             "comparison"},
+            {"{{\"\\", "template: t:1: unterminated quoted string"},
+            {"{{printf \"%99999999d\" 1}}", "%!(BADWIDTH)1"},
             {"{{break}}", "template: t:1: {{break}} outside {{range}}"},
         };
         for (size_t i = 0; i < KC_ARRAY_LEN(rows); i++) {
