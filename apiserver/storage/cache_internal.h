@@ -218,7 +218,7 @@ void waits_stop(struct kc_cache *c);
 /* The revision, or what is loaded, has moved on. */
 void waits_advance(struct kc_cache *c);
 
-/* --- watch.c */
+/* --- watch_hub.c */
 struct hub;
 /* Under the resource's lock: there is something for the hubs of this resource. */
 void hubs_wake(struct kc_cache_resource *r);

@@ -165,11 +165,11 @@ static void reset(struct kc_cache *c)
         kc_log_warn("The watch cache starts anew", "revision", kc_log_i64(kc_cache_revision(c)));
         c->sync.epoch++;
         c->sync.has_revision = false;
+        cache_set_ready(c, false); /* before anybody hears of it */
         size_t n;
         KC_CLEANUP(kc_freep) struct kc_cache_resource **all = cache_all(c, &n);
         for (size_t i = 0; i < n; i++)
                 cache_resource_unload(all[i]);
-        cache_set_ready(c, false);
 }
 
 static void add_event(struct kc_cache *c, const struct kc_store_event *ev)

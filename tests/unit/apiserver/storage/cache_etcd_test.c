@@ -1,4 +1,6 @@
 /* The watch cache over a real etcd: many writers and watchers at once, etcd killed, stopped, compacted, replaced. */
+#include <stdatomic.h>
+
 #include "base/map.h"
 #include "base/rand.h"
 #include "cache_fixture.h"
@@ -15,14 +17,15 @@ struct writer {
         pthread_t thread;
         int number;
         bool through_outages; /* goes on when etcd is away */
-        int writes;
+        int writes;           /* at least */
+        atomic_bool *outages; /* NULL, or: there are more to come, and writes to go through them */
 };
 
 /* Each writer has keys of its own and knows what is in them: create, update, delete by chance. */
 static void *write_pods(void *arg)
 {
         struct writer *w = arg;
-        for (int i = 0; i < w->writes; i++) {
+        for (int i = 0; i < w->writes || (w->outages && atomic_load(w->outages)); i++) {
                 char name[32];
                 snprintf(name, sizeof(name), "w%d-%d", w->number, (int)kc_rand_below(KEYS));
                 KC_CLEANUP(kc_freep) char *key = kc_asprintf("/registry/pods/default/%s", name);
@@ -217,10 +220,11 @@ static void check_list(struct fixture *f)
         kc_store_list_done(&want);
 }
 
-static void run_writers(struct fixture *f, struct writer *writers, int writes, bool through_outages)
+static void run_writers(struct fixture *f, struct writer *writers, int writes, atomic_bool *outages)
 {
         for (int i = 0; i < WRITERS; i++) {
-                writers[i] = (struct writer){.f = f, .number = i, .writes = writes, .through_outages = through_outages};
+                writers[i] = (struct writer){
+                    .f = f, .number = i, .writes = writes, .through_outages = outages, .outages = outages};
                 pthread_create(&writers[i].thread, NULL, write_pods, &writers[i]);
         }
 }
@@ -240,7 +244,7 @@ static void writers_and_watchers_agree(void **state)
         fixture_start(&f);
         struct writer writers[WRITERS];
         static struct auditor auditors[WATCHERS];
-        run_writers(&f, writers, WRITES, false);
+        run_writers(&f, writers, WRITES, NULL);
         for (int i = 0; i < WATCHERS; i++) {
                 audit_open(&auditors[i], &f, i);
         }
@@ -267,12 +271,14 @@ static void nothing_is_lost_when_etcd_is_killed(void **state)
         static struct auditor auditors[WATCHERS];
         for (int i = 0; i < WATCHERS; i++)
                 audit_open(&auditors[i], &f, i);
-        run_writers(&f, writers, WRITES, true);
+        atomic_bool outages = true;
+        run_writers(&f, writers, WRITES, &outages);
         for (int i = 0; i < 3; i++) {
                 audit_wait(&auditors[0], kc_cache_revision(f.cache) + 20);
                 etcd_kill(&f.etcd);
                 etcd_run(&f.etcd, NULL);
         }
+        atomic_store(&outages, false);
         join_writers(writers);
         int64_t marker = put_pod(&f, "default", "marker", "n1", "web");
         for (int i = 0; i < WATCHERS; i++) {
