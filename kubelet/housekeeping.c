@@ -74,6 +74,7 @@ static void round_of(void *arg)
         struct kc_kubelet *k = arg;
         kc_mono now = kc_clock_mono(k->clock);
         rotate_logs(k);
+        kc_kubelet_limit_storage(k);
         kc_kubelet_metrics(k);
         if (now >= k->next_gc && kc_workers_sources_ready(k)) {
                 struct kc_error err = KC_ERROR_INIT;

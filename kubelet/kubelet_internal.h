@@ -37,8 +37,9 @@ struct kc_worker {
         bool gone;         /* its source does not have it any more */
         char *fail_reason; /* set once: the kubelet ends the pod by itself ("Evicted", "OutOfcpu", ...) */
         char *fail_message;
-        bool begun;    /* no other static pod of its name is in the way */
-        bool admitted; /* fits, or ran here before the kubelet did */
+        int64_t fail_grace; /* seconds that its containers have then; 0: what the pod says */
+        bool begun;         /* no other static pod of its name is in the way */
+        bool admitted;      /* fits, or ran here before the kubelet did */
         enum kc_worker_state state;
         struct kc_pod_runtime *rt;     /* as last fetched; NULL: never */
         struct json_object *allocated; /* resources that the pod was given (pod/resize.h); NULL: what it asks for */
@@ -111,8 +112,10 @@ void kc_workers_update(struct kc_kubelet *k, struct kc_object *pod);
 void kc_workers_remove(struct kc_kubelet *k, const char *uid);
 /* The runtime has something of a pod that no source knows: end it. */
 void kc_workers_orphan(struct kc_kubelet *k, const char *uid);
-/* The kubelet ends the pod: phase Failed with these. */
-void kc_workers_fail(struct kc_kubelet *k, const char *uid, const char *reason, const char *message);
+/* The kubelet ends the pod: phase Failed with these. grace_seconds: of its containers; 0: what the pod says.
+ * False: its end has been decided before. */
+bool kc_workers_fail(
+    struct kc_kubelet *k, const char *uid, const char *reason, const char *message, int64_t grace_seconds);
 void kc_workers_poke(struct kc_kubelet *k, const char *uid);
 void kc_workers_poke_after(struct kc_kubelet *k, const char *uid, int64_t usec);
 /* The runtime's view of the pod, with a reference; NULL: none. */
@@ -177,3 +180,6 @@ void kc_kubelet_facts(struct kc_kubelet *k, const struct json_object *pod, const
 
 /* --- housekeeping.c: the timer's callback. */
 void kc_kubelet_housekeeping(void *kubelet);
+
+/* --- local_storage.c: evicts pods that take more of the disk than their limits say. Blocking, one round at a time. */
+void kc_kubelet_limit_storage(struct kc_kubelet *k);

@@ -31,6 +31,7 @@ struct pass {
         const struct json_object *pod;
         bool gone;
         const char *fail_reason, *fail_message; /* borrowed from the worker: set once */
+        int64_t fail_grace;
 };
 
 static void poke_after(struct pass *p, int64_t usec)
@@ -133,10 +134,9 @@ static bool past_deadline(struct pass *p)
                 poke_after(p, left);
                 return false;
         }
-        kc_kubelet_event_pod(p->k->events, p->pod, NULL, KC_EVENT_NORMAL, "DeadlineExceeded",
-            "Pod was active on the node longer than the specified deadline");
-        kc_workers_fail(
-            p->k, p->w->uid, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+        static const char message[] = "Pod was active on the node longer than the specified deadline";
+        if (kc_workers_fail(p->k, p->w->uid, "DeadlineExceeded", message, 0))
+                kc_kubelet_event_pod(p->k->events, p->pod, NULL, KC_EVENT_NORMAL, "DeadlineExceeded", message);
         return true;
 }
 
@@ -287,6 +287,8 @@ static int64_t grace_of(const struct pass *p)
 {
         if (!p->pod)
                 return -1;
+        if (p->fail_grace > 0)
+                return p->fail_grace;
         if (kc_meta_deleting(p->pod))
                 return kc_json_int_at(p->pod, "metadata.deletionGracePeriodSeconds", kc_pod_grace_seconds(p->pod));
         return -1;
@@ -431,7 +433,8 @@ int kc_pod_sync_key(void *arg, const char *uid, struct kc_error *err)
             .pod = object ? kc_object_json(object) : NULL,
             .gone = w->gone,
             .fail_reason = w->fail_reason,
-            .fail_message = w->fail_message};
+            .fail_message = w->fail_message,
+            .fail_grace = w->fail_grace};
         pthread_mutex_unlock(&k->mutex);
         if (fetch(&p))
                 step(&p);

@@ -82,17 +82,21 @@ void kc_workers_orphan(struct kc_kubelet *k, const char *uid)
         kc_workers_poke(k, uid);
 }
 
-void kc_workers_fail(struct kc_kubelet *k, const char *uid, const char *reason, const char *message)
+bool kc_workers_fail(
+    struct kc_kubelet *k, const char *uid, const char *reason, const char *message, int64_t grace_seconds)
 {
         pthread_mutex_lock(&k->mutex);
         struct kc_worker *w = kc_map_get(k->workers, uid);
-        if (w && !w->fail_reason) {
+        bool first = w && !w->fail_reason;
+        if (first) {
                 w->fail_reason = kc_strdup(reason);
                 w->fail_message = kc_strdup(message);
+                w->fail_grace = grace_seconds;
         }
         pthread_mutex_unlock(&k->mutex);
-        if (w)
+        if (first)
                 kc_workers_poke(k, uid);
+        return first;
 }
 
 struct kc_pod_runtime *kc_workers_runtime(struct kc_kubelet *k, const char *uid)

@@ -1,8 +1,11 @@
 /* Reads a pod from the runtime: lists by the pod's label, then the state of each container and of the newest sandbox.
  * Thread: the pod's worker. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -57,6 +60,20 @@ static void message_from_log(struct kc_rt_container *c)
         kc_buf_done(&out);
 }
 
+/* The last MESSAGE_MAX bytes. The container may have mounted something of its own there: neither a link is followed,
+ * nor a pipe waited for. */
+static void read_end(const char *path, struct kc_buf *ret)
+{
+        KC_CLEANUP(kc_closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+        struct stat st;
+        char text[MESSAGE_MAX];
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return;
+        ssize_t n = pread(fd, text, sizeof(text), st.st_size > MESSAGE_MAX ? st.st_size - MESSAGE_MAX : 0);
+        if (n > 0)
+                kc_buf_add(ret, text, (size_t)n);
+}
+
 /* The file that the container was given for its last words, and the log where the policy says so. */
 static void read_termination_message(struct kc_rt_container *c, const Runtime__V1__ContainerStatus *s)
 {
@@ -66,11 +83,9 @@ static void read_termination_message(struct kc_rt_container *c, const Runtime__V
                         host_path = s->mounts[i]->host_path;
         struct kc_buf b = KC_BUF_INIT;
         if (host_path && !kc_str_empty(c->termination_message_path)) {
-                int r = kc_file_read(host_path, MESSAGE_MAX * 16, &b, NULL);
-                if (r == 0 && b.len > 0) {
-                        KC_CLEANUP(kc_freep) char *text = kc_strndup(kc_buf_str(&b), MESSAGE_MAX);
-                        kc_str_set(&c->message, text);
-                }
+                read_end(host_path, &b);
+                if (b.len > 0)
+                        kc_str_set(&c->message, kc_buf_str(&b));
         }
         bool empty = b.len == 0;
         kc_buf_done(&b);

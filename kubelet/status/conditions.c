@@ -158,8 +158,9 @@ void kc_status_add_conditions(struct json_object *status, const struct kc_status
 {
         struct json_object *conditions = kc_json_ensure_arr(status, "conditions");
         const struct json_object *old = kc_json_get(in->old, "conditions");
+        bool evicted = kc_streq(in->fail_reason, "Evicted");
         for (size_t i = 0; i < kc_json_len(old); i++) {
-                bool ours = false;
+                bool ours = evicted && kc_streq(kc_json_str(kc_json_idx(old, i), "type"), "DisruptionTarget");
                 for (size_t o = 0; o < KC_ARRAY_LEN(owned); o++)
                         ours |= kc_streq(kc_json_str(kc_json_idx(old, i), "type"), owned[o]);
                 if (!ours)
@@ -176,6 +177,8 @@ void kc_status_add_conditions(struct json_object *status, const struct kc_status
                 add(conditions, in, "Ready", r.value, r.reason, r.message);
         add(conditions, in, "ContainersReady", r.value, r.reason, r.message);
         add(conditions, in, "PodScheduled", true, NULL, NULL);
+        if (evicted)
+                add(conditions, in, "DisruptionTarget", true, "TerminationByKubelet", in->fail_message);
         if (in->resize.pending_reason)
                 add(conditions, in, "PodResizePending", true, in->resize.pending_reason, in->resize.pending_message);
         if (in->resize.in_progress)

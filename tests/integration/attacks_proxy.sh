@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by attacks_test.sh: the apiserver as a way into what it can reach and the client cannot.
 
 fake kubelet

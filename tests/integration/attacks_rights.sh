@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by attacks_test.sh: what who may not see can still be learnt, and rights that are widened.
 
 echo "--- what one may not see cannot be told apart from what is not there"
@@ -113,64 +114,66 @@ node_posts() { # <path> <body> [curl arguments]: code
         --data-binary "$2" "https://127.0.0.1:$API_PORT$1"
 }
 is "a mirror pod of its own" 201 "$(node_posts $NS/pods "$(mirror '')")"
-T=$'\t'
+try() { # <what> <method> <path> [body]
+    printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4-}"
+}
 LEASES=/apis/coordination.k8s.io/v1/namespaces
 {
     for path in nodes/n2 nodes/n2/status; do
-        echo "another node$T"PATCH"$T/api/v1/$path$T"'{"metadata":{"annotations":{"a":"b"}}}'
-        echo "another node$T"PUT"$T/api/v1/$path$T"'{"apiVersion":"v1","kind":"Node","metadata":{"name":"n2"}}'
+        try "another node" PATCH "/api/v1/$path" '{"metadata":{"annotations":{"a":"b"}}}'
+        try "another node" PUT "/api/v1/$path" '{"apiVersion":"v1","kind":"Node","metadata":{"name":"n2"}}'
     done
     for path in nodes/n1 nodes/n1/status; do
-        echo "labels of the restricted kind$T"PATCH"$T/api/v1/$path$T"'{"metadata":{"labels":{"node-restriction.kubernetes.io/a":"b"}}}'
-        echo "labels of Kubernetes$T"PATCH"$T/api/v1/$path$T"'{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}'
-        echo "an owner$T"PATCH"$T/api/v1/$path$T"'{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n2","uid":"'"$uid2"'"}]}}'
+        try "labels of the restricted kind" PATCH "/api/v1/$path" '{"metadata":{"labels":{"node-restriction.kubernetes.io/a":"b"}}}'
+        try "labels of Kubernetes" PATCH "/api/v1/$path" '{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}'
+        try "an owner" PATCH "/api/v1/$path" '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n2","uid":"'"$uid2"'"}]}}'
     done
-    echo "taints$T"PATCH"$T/api/v1/nodes/n1$T"'{"spec":{"taints":[{"key":"a","effect":"NoSchedule"}]}}'
-    echo "the node itself goes$T"DELETE"$T/api/v1/nodes/n1$T"
-    echo "another goes$T"DELETE"$T/api/v1/nodes/n2$T"
-    echo "all go$T"DELETE"$T/api/v1/nodes$T"
-    echo "a new one$T"POST"$T/api/v1/nodes$T"'{"apiVersion":"v1","kind":"Node","metadata":{"name":"n3"}}'
-    echo "another's pod$T"GET"$T$NS/pods/there$T"
-    echo "another's pods$T"GET"$T/api/v1/pods?fieldSelector=spec.nodeName%3Dn2$T"
-    echo "pods of no node$T"GET"$T/api/v1/pods?fieldSelector=spec.nodeName%3D$T"
-    echo "pods but one node's$T"GET"$T/api/v1/pods?fieldSelector=spec.nodeName%21%3Dn2$T"
-    echo "another's pod goes$T"DELETE"$T$NS/pods/there$T"
-    echo "its status$T"PATCH"$T$NS/pods/there/status$T"'{"status":{"phase":"Failed"}}'
-    echo "its eviction$T"POST"$T$NS/pods/there/eviction$T"'{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"there"}}'
-    echo "eviction by another name$T"POST"$T$NS/pods/there/eviction$T"'{"apiVersion":"policy/v1","kind":"Eviction","metadata":{}}'
-    echo "spec of its own pod$T"PATCH"$T$NS/pods/here$T"'{"spec":{"containers":[{"name":"c","image":"y"}]}}'
-    echo "labels by the status$T"PATCH"$T$NS/pods/here/status$T"'{"metadata":{"labels":{"app":"db"}}}'
-    echo "ephemeral containers$T"PATCH"$T$NS/pods/here/ephemeralcontainers$T"'{"spec":{"ephemeralContainers":[{"name":"e","image":"x"}]}}'
-    echo "exec$T"POST"$T$NS/pods/here/exec?command=id$T"
-    echo "proxy$T"GET"$T$NS/pods/here/proxy/$T"
-    echo "a kubelet$T"GET"$T/api/v1/nodes/n2/proxy/pods$T"
-    echo "its own kubelet$T"GET"$T/api/v1/nodes/n1/proxy/pods$T"
-    echo "a pod that is no mirror$T"POST"$T$NS/pods$T"'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"x"}]}}'
-    echo "of another node$T"POST"$T$NS/pods$T$(mirror '' "n1 $uid1" n2)"
-    echo "with another owner$T"POST"$T$NS/pods$T$(mirror '' "n2 $uid2")"
-    echo "with another uid$T"POST"$T$NS/pods$T$(mirror '' "n1 $uid2")"
-    echo "with an account$T"POST"$T$NS/pods$T$(mirror ',"serviceAccountName":"default"')"
-    echo "with a Secret$T"POST"$T$NS/pods$T$(mirror ',"volumes":[{"name":"v","secret":{"secretName":"s"}}]')"
-    echo "with a projected Secret$T"POST"$T$NS/pods$T$(mirror ',"volumes":[{"name":"v","projected":{"sources":[{"secret":{"name":"s"}}]}}]')"
-    echo "with a ConfigMap$T"POST"$T$NS/pods$T$(mirror ',"volumes":[{"name":"v","configMap":{"name":"here"}}]')"
-    echo "with a claim$T"POST"$T$NS/pods$T$(mirror ',"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}}]')"
-    echo "with an image's Secret$T"POST"$T$NS/pods$T$(mirror ',"imagePullSecrets":[{"name":"s"}]')"
-    echo "with a variable of a Secret$T"POST"$T$NS/pods$T$(mirror ',"initContainers":[{"name":"i","image":"x","env":[{"name":"A","valueFrom":{"secretKeyRef":{"name":"s","key":"password"}}}]}]')"
-    echo "with variables of a ConfigMap$T"POST"$T$NS/pods$T$(mirror ',"initContainers":[{"name":"i","image":"x","envFrom":[{"configMapRef":{"name":"here"}}]}]')"
-    echo "the Secret of a pod elsewhere$T"GET"$T$NS/secrets/s$T"
-    echo "by its name$T"GET"$T$NS/secrets?fieldSelector=metadata.name%3Ds$T"
-    echo "watched$T"GET"$T$NS/secrets?watch=1&fieldSelector=metadata.name%3Ds&timeoutSeconds=1$T"
-    echo "all Secrets$T"GET"$T/api/v1/secrets$T"
-    echo "a new Secret$T"POST"$T$NS/secrets$T"'{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x","annotations":{"kubernetes.io/service-account.name":"default"}},"type":"kubernetes.io/service-account-token"}'
-    echo "a ConfigMap$T"PATCH"$T$NS/configmaps/here$T"'{"data":{"a":"b"}}'
-    echo "another's token$T"POST"$T$NS/serviceaccounts/default/token$T"'{"spec":{}}'
-    echo "of a pod elsewhere$T"POST"$T$NS/serviceaccounts/default/token$T"'{"spec":{"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"there","uid":"'"$(kubectl get pod there -o 'jsonpath={.metadata.uid}')"'"}}}'
-    echo "another's lease$T"PUT"$T$LEASES/kube-node-lease/leases/n2$T"'{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n2"}}'
-    echo "a lease for another$T"POST"$T$LEASES/kube-node-lease/leases$T"'{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n2"}}'
-    echo "a lease elsewhere$T"POST"$T$LEASES/kube-system/leases$T"'{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n1"}}'
-    echo "approval$T"PATCH"$T/apis/certificates.k8s.io/v1/certificatesigningrequests/eve/approval$T"'{"status":{"conditions":[{"type":"Approved","status":"True"}]}}'
-    echo "a binding of roles$T"POST"$T/apis/rbac.authorization.k8s.io/v1/clusterrolebindings$T"'{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"x"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},"subjects":[{"kind":"User","name":"system:node:n1"}]}'
-    echo "a Service$T"POST"$T$NS/services$T"'{"apiVersion":"v1","kind":"Service","metadata":{"name":"x"},"spec":{"ports":[{"port":80}]}}'
-    echo "metrics$T"GET"$T/metrics$T"
+    try "taints" PATCH /api/v1/nodes/n1 '{"spec":{"taints":[{"key":"a","effect":"NoSchedule"}]}}'
+    try "the node itself goes" DELETE /api/v1/nodes/n1
+    try "another goes" DELETE /api/v1/nodes/n2
+    try "all go" DELETE /api/v1/nodes
+    try "a new one" POST /api/v1/nodes '{"apiVersion":"v1","kind":"Node","metadata":{"name":"n3"}}'
+    try "another's pod" GET "$NS/pods/there"
+    try "another's pods" GET "/api/v1/pods?fieldSelector=spec.nodeName%3Dn2"
+    try "pods of no node" GET "/api/v1/pods?fieldSelector=spec.nodeName%3D"
+    try "pods but one node's" GET "/api/v1/pods?fieldSelector=spec.nodeName%21%3Dn2"
+    try "another's pod goes" DELETE "$NS/pods/there"
+    try "its status" PATCH "$NS/pods/there/status" '{"status":{"phase":"Failed"}}'
+    try "its eviction" POST "$NS/pods/there/eviction" '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"there"}}'
+    try "eviction by another name" POST "$NS/pods/there/eviction" '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{}}'
+    try "spec of its own pod" PATCH "$NS/pods/here" '{"spec":{"containers":[{"name":"c","image":"y"}]}}'
+    try "labels by the status" PATCH "$NS/pods/here/status" '{"metadata":{"labels":{"app":"db"}}}'
+    try "ephemeral containers" PATCH "$NS/pods/here/ephemeralcontainers" '{"spec":{"ephemeralContainers":[{"name":"e","image":"x"}]}}'
+    try "exec" POST "$NS/pods/here/exec?command=id"
+    try "proxy" GET "$NS/pods/here/proxy/"
+    try "a kubelet" GET /api/v1/nodes/n2/proxy/pods
+    try "its own kubelet" GET /api/v1/nodes/n1/proxy/pods
+    try "a pod that is no mirror" POST "$NS/pods" '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"x"}]}}'
+    try "of another node" POST "$NS/pods" "$(mirror '' "n1 $uid1" n2)"
+    try "with another owner" POST "$NS/pods" "$(mirror '' "n2 $uid2")"
+    try "with another uid" POST "$NS/pods" "$(mirror '' "n1 $uid2")"
+    try "with an account" POST "$NS/pods" "$(mirror ',"serviceAccountName":"default"')"
+    try "with a Secret" POST "$NS/pods" "$(mirror ',"volumes":[{"name":"v","secret":{"secretName":"s"}}]')"
+    try "with a projected Secret" POST "$NS/pods" "$(mirror ',"volumes":[{"name":"v","projected":{"sources":[{"secret":{"name":"s"}}]}}]')"
+    try "with a ConfigMap" POST "$NS/pods" "$(mirror ',"volumes":[{"name":"v","configMap":{"name":"here"}}]')"
+    try "with a claim" POST "$NS/pods" "$(mirror ',"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}}]')"
+    try "with an image's Secret" POST "$NS/pods" "$(mirror ',"imagePullSecrets":[{"name":"s"}]')"
+    try "with a variable of a Secret" POST "$NS/pods" "$(mirror ',"initContainers":[{"name":"i","image":"x","env":[{"name":"A","valueFrom":{"secretKeyRef":{"name":"s","key":"password"}}}]}]')"
+    try "with variables of a ConfigMap" POST "$NS/pods" "$(mirror ',"initContainers":[{"name":"i","image":"x","envFrom":[{"configMapRef":{"name":"here"}}]}]')"
+    try "the Secret of a pod elsewhere" GET "$NS/secrets/s"
+    try "by its name" GET "$NS/secrets?fieldSelector=metadata.name%3Ds"
+    try "watched" GET "$NS/secrets?watch=1&fieldSelector=metadata.name%3Ds&timeoutSeconds=1"
+    try "all Secrets" GET /api/v1/secrets
+    try "a new Secret" POST "$NS/secrets" '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x","annotations":{"kubernetes.io/service-account.name":"default"}},"type":"kubernetes.io/service-account-token"}'
+    try "a ConfigMap" PATCH "$NS/configmaps/here" '{"data":{"a":"b"}}'
+    try "another's token" POST "$NS/serviceaccounts/default/token" '{"spec":{}}'
+    try "of a pod elsewhere" POST "$NS/serviceaccounts/default/token" '{"spec":{"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"there","uid":"'"$(kubectl get pod there -o 'jsonpath={.metadata.uid}')"'"}}}'
+    try "another's lease" PUT "$LEASES/kube-node-lease/leases/n2" '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n2"}}'
+    try "a lease for another" POST "$LEASES/kube-node-lease/leases" '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n2"}}'
+    try "a lease elsewhere" POST "$LEASES/kube-system/leases" '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n1"}}'
+    try "approval" PATCH /apis/certificates.k8s.io/v1/certificatesigningrequests/eve/approval '{"status":{"conditions":[{"type":"Approved","status":"True"}]}}'
+    try "a binding of roles" POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings '{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"x"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},"subjects":[{"kind":"User","name":"system:node:n1"}]}'
+    try "a Service" POST "$NS/services" '{"apiVersion":"v1","kind":"Service","metadata":{"name":"x"},"spec":{"ports":[{"port":80}]}}'
+    try "metrics" GET /metrics
 } >"$WORK/node.tsv"
 is "as a node" "" "$(python3 "$HERE/attacks.py" node "$API_PORT" "$WORK/ca.crt" "$WORK/n1.crt" "$WORK/n1.key" <"$WORK/node.tsv" 2>&1)"
