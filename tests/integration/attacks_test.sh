@@ -42,6 +42,7 @@ fake() { # <name> [plain]: a server at 10.123.9.1; sets PORT
     python3 "$HERE/fake_kubelet.py" 10.123.9.1 "$WORK/kubelet.crt" "$WORK/kubelet.key" "$WORK/ca.crt" "$WORK/$1.log" ${2-} >"$WORK/$1.port" &
     PIDS+=($!)
     eventually $WAIT test -s "$WORK/$1.port" || fail "the server $1 starts"
+    # shellcheck disable=SC2034 # for attacks_proxy.sh
     PORT=$(cat "$WORK/$1.port")
 }
 
