@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/apply_prune.h"
+#include "cli/apply_set.h"
 #include "cli/commands.h"
 #include "cli/delete.h"
 #include "cli/manifest_options.h"
@@ -34,6 +35,8 @@ static const struct kc_flag flags[] = {
     {"subresource", 0, KC_FLAG_STRING, &opt.subresource, "apply to this subresource: status, scale, resize", "Apply"},
     {"prune", 0, KC_FLAG_BOOL, &opt.prune.prune, "delete what was applied once and is in the files no more", "Apply"},
     {"prune-allowlist", 0, KC_FLAG_ARRAY, &opt.prune.allowlist, "group/version/kind to prune, may be repeated",
+        "Apply"},
+    {"applyset", 0, KC_FLAG_STRING, &opt.prune.set, "[RESOURCE/]NAME of the object that knows what is to be pruned",
         "Apply"},
     {"all", 0, KC_FLAG_BOOL, &opt.prune.all, "prune whatever its labels", "Apply"},
     {"cascade", 0, KC_FLAG_STRING, &opt.prune.cascade, "background, orphan or foreground, of deletions", "Apply"},
@@ -346,7 +349,15 @@ static int check(const struct kc_cli *c, char **args, struct kc_error *err)
                 return kc_error_set(err, EINVAL, "--dry-run=server cannot be used with --force");
         if (opt.prune.all && !kc_str_empty(opt.from.selector))
                 return kc_error_set(err, EINVAL, "cannot set --all and --selector at the same time");
-        if (opt.prune.prune && !opt.prune.all && kc_str_empty(opt.from.selector))
+        if (opt.prune.set && !opt.prune.prune)
+                return kc_error_set(err, EINVAL, "--applyset requires --prune");
+        if (opt.prune.set && opt.prune.all)
+                return kc_error_set(err, EINVAL, "--all is incompatible with --applyset");
+        if (opt.prune.set && !kc_str_empty(opt.from.selector))
+                return kc_error_set(err, EINVAL, "--selector is incompatible with --applyset");
+        if (opt.prune.set && opt.prune.allowlist)
+                return kc_error_set(err, EINVAL, "--prune-allowlist is incompatible with --applyset");
+        if (opt.prune.prune && !opt.prune.set && !opt.prune.all && kc_str_empty(opt.from.selector))
                 return kc_error_set(err, EINVAL,
                     "all resources selected for prune without explicitly passing --all. To prune all resources, pass "
                     "the "
@@ -357,12 +368,17 @@ static int check(const struct kc_cli *c, char **args, struct kc_error *err)
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         KC_CLEANUP(kc_manifests_done) struct kc_manifests all = {0};
+        KC_CLEANUP(kc_apply_set_done) struct kc_apply_set set = {0};
         const struct kc_apply_visited *seen = &visited;
         int e = check(c, args, err);
         if (e == 0)
                 e = kc_apply_prune_check(c, &opt.prune, err);
+        if (e == 0 && opt.prune.set)
+                e = kc_apply_set_open(c, opt.prune.set, &set, err);
         if (e == 0)
                 e = kc_manifest_options_load(c, &opt.from, &all, err);
+        if (e == 0 && opt.prune.set)
+                e = kc_apply_set_begin(c, &w, &set, &all, err);
         if (e < 0)
                 return e;
         if (all.n == 0 && all.errors.n == 0 && !opt.prune.prune)
@@ -380,7 +396,10 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (kc_cli_errors_report(c, &errors))
                 return KC_CLI_FAILED;
         opt.prune.selector = opt.from.selector;
-        return e < 0 ? e : kc_apply_prune(c, &w, &opt.prune, seen, err);
+        if (e < 0)
+                return e;
+        return opt.prune.set ? kc_apply_set_end(c, &w, &set, &opt.prune, seen, err)
+                             : kc_apply_prune(c, &w, &opt.prune, seen, err);
 }
 
 const struct kc_command kc_cmd_apply = {.name = "apply",

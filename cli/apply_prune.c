@@ -67,17 +67,19 @@ static int prune_one(struct kc_cli *c, struct kc_write *w, const struct kc_apply
         return e < 0 ? e : kc_write_print(c, w, res, obj, "pruned", err);
 }
 
-static int prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
-    const struct kc_api_resource *res, const char *ns, const struct kc_apply_visited *visited, struct kc_error *err)
+int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
+    const struct kc_api_resource *res, const char *ns, const char *selector, const struct kc_apply_visited *visited,
+    struct kc_error *err)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
         KC_CLEANUP(kc_json_freep) struct json_object *list = NULL;
-        kc_query_add(&q, "labelSelector", kc_str_empty(o->selector) ? NULL : o->selector);
+        kc_query_add(&q, "labelSelector", kc_str_empty(selector) ? NULL : selector);
         int e = kc_cli_list(c, res, ns, kc_buf_str(&q), &list, err);
         const struct json_object *items = kc_json_get(list, "items");
         for (size_t i = 0; e == 0 && i < kc_json_len(items); i++) {
                 const struct json_object *obj = kc_json_idx(items, i);
-                if (kc_meta_annotation(obj, KC_LAST_APPLIED) && !kc_strv_has(visited->uids, kc_meta_uid(obj)))
+                bool applied = o->set || kc_meta_annotation(obj, KC_LAST_APPLIED);
+                if (applied && !kc_strv_has(visited->uids, kc_meta_uid(obj)))
                         e = prune_one(c, w, o, res, obj, err);
         }
         return e < 0 ? kc_error_wrap(err, "error pruning %s object %s/%s, Kind=%s",
@@ -101,12 +103,12 @@ int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_p
                 for (const char *const *k = kinds_of(o); e == 0 && *k; k++) {
                         e = find_kind(c, *k, &res, err);
                         if (e == 0 && res->namespaced)
-                                e = prune_kind(c, w, o, res, *ns, visited, err);
+                                e = kc_apply_prune_kind(c, w, o, res, *ns, o->selector, visited, err);
                 }
         for (const char *const *k = kinds_of(o); e == 0 && *k; k++) {
                 e = find_kind(c, *k, &res, err);
                 if (e == 0 && !res->namespaced)
-                        e = prune_kind(c, w, o, res, NULL, visited, err);
+                        e = kc_apply_prune_kind(c, w, o, res, NULL, o->selector, visited, err);
         }
         return e;
 }

@@ -12,6 +12,7 @@ void kc_apply_visit(struct kc_apply_visited *v, const char *ns, const char *uid)
 
 struct kc_apply_prune_options {
         bool prune, all;
+        char *set;              /* --applyset */
         char *const *allowlist; /* strv of "group/version/kind"; NULL: the kinds that kubectl prunes by default */
         const char *selector;
         char *cascade;
@@ -22,6 +23,11 @@ int kc_apply_prune_check(struct kc_cli *c, const struct kc_apply_prune_options *
 /* Deletes objects that carry the annotation of client-side apply and were not visited. */
 int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
     const struct kc_apply_visited *visited, struct kc_error *err);
+
+/* Deletes the objects of one kind (ns NULL: of all namespaces) that the selector takes and that were not visited. */
+int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
+    const struct kc_api_resource *res, const char *ns, const char *selector, const struct kc_apply_visited *visited,
+    struct kc_error *err);
 
 /* view-last-applied, set-last-applied, in apply_last.c */
 enum { KC_APPLY_N_SUBS = 2 };

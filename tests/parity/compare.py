@@ -37,6 +37,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"(Expected resource version to be \d+, was) \d+", r"\1 <version>"),
     (r"\b10\.96\.\d+\.\d+\b", "<ip>"),
     (r"\b3[0-2]\d{3}\b", "<node port>"),
+    (r"applyset-[\w-]{43}-v1", "<set>"),
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),
     (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-<random>"),
     (r"^([IWEF])\d{4} [\d:.]+ +\d+ [\w.-]+:\d+\]", r"\1]"),
