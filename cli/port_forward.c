@@ -293,19 +293,22 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         char *target[] = {args[0], NULL};
         int e = kc_pod_attachable(
             c, target, NULL, opt.timeout, "cannot forward ports of multiple objects at a time", &pod, &obj, err);
+        KC_CLEANUP(kc_strv_freep) char **texts = NULL;
         KC_CLEANUP(kc_freep) struct pair *pairs = kc_calloc(n, sizeof(*pairs));
         for (size_t i = 1; e == 0 && i < n; i++) {
-                KC_CLEANUP(kc_freep) char *text = NULL;
+                char *text = NULL;
                 e = resolve_port(obj, pod, args[i], &text, err);
                 if (e == 0)
-                        e = parse_pair(text, &pairs[i - 1], err);
+                        kc_strv_push_take(&texts, text);
         }
-        if (e < 0)
-                return e;
         const char *phase = kc_json_str_at(pod, "status.phase");
-        if (!kc_streq(phase, "Running"))
+        if (e == 0 && !kc_streq(phase, "Running"))
                 return kc_error_set(err, EINVAL, "unable to forward port because pod is not running. Current status=%s",
                     phase ? phase : "");
+        for (size_t i = 1; e == 0 && i < n; i++)
+                e = parse_pair(texts[i - 1], &pairs[i - 1], err);
+        if (e < 0)
+                return e;
         e = check_addresses(err);
         return e < 0 ? e : forward(c, pod, pairs, n - 1, err);
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# exec, attach, port-forward, cp, logs and proxy with a real containerd and every kubectl that is installed: by SPDY/3.1 (to 1.30)
-# and by WebSocket (from 1.31 on).
+# exec, attach, port-forward, cp, logs and proxy with a real containerd, kubec and every kubectl that is installed: by SPDY/3.1 (to
+# 1.30) and by WebSocket (from 1.31 on).
 . "$(dirname "$0")/clients/clients.sh"
 if [ -z "${EXEC_TEST_NS-}" ]; then
     # What is installed is installed from here, as there is no way out of the namespace.
@@ -29,8 +29,9 @@ eventually 30 pod_ready web || fail "the pod gets ready"
 eventually 30 pod_ready host || fail "the pod of the host's network gets ready"
 eventually 30 pod_ready talk || fail "the pod with an input gets ready"
 
-# The oldest and the newest that speak SPDY, and the same of WebSocket.
-CLIENTS=("$KUBECTL")
+# Ours; the oldest and the newest that speak SPDY, and the same of WebSocket.
+KUBEC=$KUBEC_BIN/kubec
+CLIENTS=("$KUBEC" "$KUBECTL")
 for v in 1.27 1.29 1.31; do
     for p in "kubectl.$v" "/usr/lib/google-cloud-sdk/bin/kubectl.$v"; do
         if command -v "$p" >/dev/null; then CLIENTS+=("$p"); break; fi
@@ -196,6 +197,53 @@ echo "--- a new pod with a terminal"
 has "run -it --rm" "hi-2" "$(in_terminal 80x24 timeout 60 "$KUBECTL" run once -it --rm --restart=Never --image=docker.io/library/busybox:1.35 \
     --overrides='{"spec":{"nodeName":"node1","automountServiceAccountToken":false}}' -- sh -c 'sleep 1; echo hi-$((1+1))' 2>&1)"
 ! needs_kubectl 25 "debug" || has "debug" "hi-web" "$(in_terminal 80x24 timeout 60 "$KUBECTL" debug web -it --image=docker.io/library/busybox:1.35 -- sh -c 'sleep 1; echo hi-$(hostname)' 2>&1)"
+
+echo "--- kubec: a user at a terminal"
+user() { timeout 120 python3 "$TESTS_DIR/integration/terminal.py" "$@"; }
+has "a terminal changes its size, and the exit code is the command's" "[exit 7, restored]" "$(user 80x24 \
+    wait:'# ' size:100x30 'send:until [ "$(stty size)" = "30 100" ]; do :; done; echo re$((1+1))sized\n' wait:re2sized 'send:exit 7\n' \
+    -- "$KUBEC" exec -it web -- sh)"
+has "Ctrl-C goes to the command" "[exit 130, restored]" "$(user 80x24 wait:started 'send:\x03' -- "$KUBEC" exec -it web -- sh -c 'echo started; sleep 60')"
+has "Ctrl-C without a terminal of its own" "[exit 1, restored]" "$(user 80x24 wait:started 'send:\x03' -- "$KUBEC" exec -i web -- sh -c 'echo started; sleep 5')"
+has "the end by a signal" "[exit 1, restored]" "$(user 80x24 wait:started kill:15 -- "$KUBEC" exec -it web -- sh -c 'echo started; sleep 5')"
+has "Ctrl-C at logs -f" "[exit 1, restored]" "$(user 80x24 wait:started 'send:\x03' -- "$KUBEC" logs -f web)"
+# What a container prints at its very end may be lost to those who are attached: each hears its answer before it ends.
+# typing <what> <command...>: attached by the command, it types a line and hears it; the exit code is the command's.
+typing() {
+    local what=$1
+    shift
+    : >"$WORK/out"
+    mkfifo "$WORK/keys"
+    timeout 120 "$@" <"$WORK/keys" >"$WORK/out" 2>"$WORK/err" &
+    local pid=$!
+    exec 9>"$WORK/keys"
+    echo typed >&9
+    eventually 60 grep -q '^got typed$' "$WORK/out" || fail "$what: an answer: $(cat "$WORK/out" "$WORK/err")"
+    exec 9>&-
+    rm "$WORK/keys"
+    wait $pid
+}
+typing run "$KUBEC" run once2 -i --rm --restart=Never --image=docker.io/library/busybox:1.35 \
+    --overrides='{"spec":{"nodeName":"node1","automountServiceAccountToken":false}}' --command -- \
+    sh -c 'while read x; do echo "got $x"; done; exit 5'
+is "run: exit code of the container" 5 $?
+is "run: output" 'got typed
+pod "once2" deleted from default namespace' "$(cat "$WORK/out")"
+is "run: messages" "If you don't see a command prompt, try pressing enter.
+pod default/once2 terminated (Error)" "$(cat "$WORK/err")"
+typing debug "$KUBEC" debug web -i -c dbg --image=docker.io/library/busybox:1.35 -- sh -c 'while read x; do echo "got $x"; done' ||
+    fail "debug ends well: $(cat "$WORK/err")"
+"$KUBEC" exec -q web -- yes 2>"$WORK/err" | head -n 1 >"$WORK/out"
+is "a closed pipe ends it" "141 0" "${PIPESTATUS[*]}"
+is "a closed pipe is no message" "" "$(cat "$WORK/err")"
+mkdir -p "$WORK/tree/sub/empty"; echo one >"$WORK/tree/one"; echo long >"$WORK/tree/$(printf 'n%.0s' {1..120})"; ln -s one "$WORK/tree/link"
+"$KUBEC" cp "$WORK/tree" web:/tmp/tree || fail "cp of a directory"
+"$KUBEC" cp --retries=1 web:/tmp/tree "$WORK/copy" >/dev/null 2>"$WORK/err" || fail "cp of a directory back"
+is "files go both ways, links one" "$(cd "$WORK/tree" && find . ! -type l | sort)" "$(cd "$WORK/copy" && find . | sort)"
+has "links are said" 'warning: skipping symlink: "' "$(cat "$WORK/err")"
+"$KUBEC" exec -q web -- sh -c 'mkdir -p /tmp/l && cd /tmp/l && echo x >x' || fail "a file"
+"$KUBEC" cp web:/tmp/l/../l "$WORK/refused" >/dev/null 2>"$WORK/err"
+is "names that leave the directory are refused" "error: tar contents corrupted" "$(cat "$WORK/err")"
 
 echo "--- attach"
 mkfifo "$WORK/input"

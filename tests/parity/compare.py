@@ -22,6 +22,7 @@ MASKS = [(re.compile(p, re.M), r) for p, r in (
     (r"^( *)metadata:\n\1  creationTimestamp: null\n(?!\1  )", r"\1metadata: {}\n"),
     (r"\"metadata\": \{\n *\"creationTimestamp\": null\n *\}", "\"metadata\": {}"),
     (r"\{\"creationTimestamp\":null\}", "{}"),
+    (r"-edit-\w+\.", "-edit-NAME."),
     (r"^ *creationTimestamp: null\n", ""),
     (r",\n *\"creationTimestamp\": null$", ""),
     (r"^ *\"creationTimestamp\": null,\n", ""),
