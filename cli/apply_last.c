@@ -1,4 +1,4 @@
-/* kubec apply view-last-applied, set-last-applied. Main thread. */
+/* kubec apply edit-last-applied, set-last-applied, view-last-applied. Main thread. */
 #include <errno.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/apply.h"
 #include "cli/apply_prune.h"
+#include "cli/edit_tree.h"
 #include "cli/manifest_options.h"
 #include "cli/objects.h"
 #include "cli/printer.h"
@@ -22,6 +23,12 @@ static const struct kc_flag view_flags[] = {
     {"output", 'o', KC_FLAG_STRING, &opt.output, "yaml (default) or json", "Apply"},
     {"selector", 'l', KC_FLAG_STRING, &opt.from.selector, "label query", "Apply"},
     {"all", 0, KC_FLAG_BOOL, &opt.all, "all objects of the resource in the namespace", "Apply"},
+};
+static const struct kc_flag edit_flags[] = {
+    KC_MANIFEST_FLAGS(opt.from, "Apply"),
+    KC_WRITE_PRINT_FLAGS(w, "Apply"),
+    KC_WRITE_MANAGER_FLAG(w, "Apply"),
+    KC_WRITE_VALIDATE_FLAG(w, "Apply"),
 };
 static const struct kc_flag set_flags[] = {
     {"filename", 'f', KC_FLAG_STRV, &opt.from.files, "files with the configuration", "Apply"},
@@ -141,7 +148,62 @@ static int run_set(struct kc_cli *c, char **args, struct kc_error *err)
         return kc_cli_errors_report(c, &all.errors) ? KC_CLI_FAILED : 0;
 }
 
+/* --- edit-last-applied */
+
+static int edit_one(struct kc_cli *c, const struct kc_found *f, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL, *edited = NULL, *answer = NULL;
+        const char *text = kc_meta_annotation(f->obj, KC_LAST_APPLIED);
+        int e =
+            text ? kc_json_parse(text, strlen(text), NULL, &tree, err)
+                 : kc_error_set(err, ENOENT,
+                       "no last-applied-configuration annotation found on resource: %s, to create the annotation, run "
+                       "the command with --create-annotation",
+                       f->name);
+        if (e == 0)
+                e = kc_edit_tree(c, tree, &edited, err);
+        if (e < 0 || !edited)
+                return e;
+        KC_CLEANUP(kc_freep) char *wanted = kc_apply_encode(edited);
+        KC_CLEANUP(kc_json_freep)
+        struct json_object *patch = kc_json_build("{'metadata':{'annotations':{%s:%s}}}", KC_LAST_APPLIED, wanted);
+        struct kc_write_request r = {.method = "PATCH",
+            .content_type = KC_PATCH_MERGE,
+            .res = f->res,
+            .ns = f->ns,
+            .name = f->name,
+            .default_manager = "kubectl-client-side-apply",
+            .body = patch};
+        e = kc_write_send(c, &w, &r, &answer, err);
+        return e < 0 ? e : kc_write_print(c, &w, f->res, answer, "edited", err);
+}
+
+static int run_edit(struct kc_cli *c, char **args, struct kc_error *err)
+{
+        KC_CLEANUP(kc_founds_done) struct kc_founds all = {0};
+        int e = kc_write_check(&w, err);
+        if (e == 0)
+                e = kc_cli_find_objects(c,
+                    &(struct kc_object_query){.args = args,
+                        .files = opt.from.files,
+                        .kustomize = opt.from.kustomize,
+                        .recursive = opt.from.recursive},
+                    &all, err);
+        for (size_t i = 0; e == 0 && i < all.n; i++)
+                e = edit_one(c, &all.v[i], err);
+        if (e < 0)
+                return e;
+        return kc_cli_errors_report(c, &all.errors) ? KC_CLI_FAILED : 0;
+}
+
 const struct kc_command kc_apply_subs[KC_APPLY_N_SUBS] = {
+    {.name = "edit-last-applied",
+        .usage = "apply edit-last-applied (RESOURCE/NAME | -f FILENAME)",
+        .summary = "Edit what was applied last",
+        .completes = KC_ARGS_RESOURCES,
+        .flags = edit_flags,
+        .n_flags = KC_ARRAY_LEN(edit_flags),
+        .run = run_edit},
     {.name = "set-last-applied",
         .usage = "apply set-last-applied -f FILENAME",
         .summary = "Set the annotation of what was applied last to the contents of a file",

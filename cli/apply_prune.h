@@ -29,6 +29,6 @@ int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_ap
     const struct kc_api_resource *res, const char *ns, const char *selector, const struct kc_apply_visited *visited,
     struct kc_error *err);
 
-/* view-last-applied, set-last-applied, in apply_last.c */
-enum { KC_APPLY_N_SUBS = 2 };
+/* edit-last-applied, set-last-applied, view-last-applied, in apply_last.c */
+enum { KC_APPLY_N_SUBS = 3 };
 extern const struct kc_command kc_apply_subs[KC_APPLY_N_SUBS];

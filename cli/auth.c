@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/auth_reconcile.h"
 #include "cli/commands.h"
 #include "cli/describe/describe.h"
 #include "cli/describe/layout.h"
@@ -243,6 +244,15 @@ static const struct kc_command subs[] = {
         .flags = can_i_flags,
         .n_flags = KC_ARRAY_LEN(can_i_flags),
         .run = run_can_i},
+    {.name = "reconcile",
+        .usage = "auth reconcile -f FILENAME",
+        .summary = "Give roles and role bindings what files say",
+        .examples = "# Rules and subjects of the file are added; with the flags, others go\n"
+                    "kubec auth reconcile -f rbac.yaml --remove-extra-permissions --remove-extra-subjects",
+        .completes = KC_ARGS_FILE,
+        .flags = kc_auth_reconcile_flags,
+        .n_flags = KC_AUTH_RECONCILE_N_FLAGS,
+        .run = kc_auth_reconcile},
     {.name = "whoami",
         .usage = "auth whoami [flags]",
         .summary = "Check self subject attributes",

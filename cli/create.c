@@ -8,12 +8,14 @@
 #include "base/str.h"
 #include "cli/apply.h"
 #include "cli/commands.h"
+#include "cli/edit_tree.h"
 #include "cli/manifest_options.h"
 #include "cli/raw.h"
 
 static struct {
         struct kc_manifest_options from;
         char *raw;
+        bool edit;
 } opt;
 static struct kc_write w = {.allow_missing_keys = true};
 
@@ -21,6 +23,7 @@ static const struct kc_flag flags[] = {
     KC_MANIFEST_FLAGS(opt.from, "Create"),
     {"selector", 'l', KC_FLAG_STRING, &opt.from.selector, "label query of the objects in the files", "Create"},
     {"raw", 0, KC_FLAG_STRING, &opt.raw, "URI to POST the file to", "Create"},
+    {"edit", 0, KC_FLAG_BOOL, &opt.edit, "edit the objects before they are created", "Create"},
     KC_WRITE_PRINT_FLAGS(w, "Create"),
     KC_WRITE_DRY_RUN_FLAG(w, "Create"),
     KC_WRITE_MANAGER_FLAG(w, "Create"),
@@ -48,6 +51,8 @@ int kc_create_send(struct kc_cli *c, struct kc_write *write, const struct kc_api
 
 static int run_raw(struct kc_cli *c, struct kc_error *err)
 {
+        if (opt.edit)
+                return kc_cli_usage_error(c, "create", err, "--raw and --edit are mutually exclusive");
         if (kc_strv_len(opt.from.files) != 1)
                 return kc_cli_usage_error(c, "create", err, "--raw can only use a single local file or stdin");
         if (!kc_str_empty(opt.from.selector))
@@ -55,6 +60,16 @@ static int run_raw(struct kc_cli *c, struct kc_error *err)
         if (!kc_str_empty(w.output))
                 return kc_cli_usage_error(c, "create", err, "--raw and --output are mutually exclusive");
         return kc_cli_raw(c, "POST", opt.raw, opt.from.files[0], err);
+}
+
+static int create_one(struct kc_cli *c, const struct kc_manifest *m, struct kc_error *err)
+{
+        KC_CLEANUP(kc_json_freep) struct json_object *edited = NULL;
+        int e = opt.edit ? kc_edit_tree(c, m->obj, &edited, err) : 0;
+        if (e < 0 || (opt.edit && !edited))
+                return e;
+        e = kc_create_send(c, &w, m->res, m->ns, edited ? edited : m->obj, err);
+        return e < 0 ? kc_cli_add_source(err, "creating", m->source) : 0;
 }
 
 static int run(struct kc_cli *c, char **args, struct kc_error *err)
@@ -78,10 +93,8 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         for (size_t i = 0; i < all.n; i++) {
                 struct kc_error why = KC_ERROR_INIT;
                 const struct kc_manifest *m = &all.v[i];
-                if (kc_create_send(c, &w, m->res, m->ns, m->obj, &why) < 0) {
-                        (void)kc_cli_add_source(&why, "creating", m->source);
+                if (create_one(c, m, &why) < 0)
                         kc_cli_errors_take(&errors, &why);
-                }
         }
         kc_manifests_errors(&all, &errors);
         return kc_cli_errors_report(c, &errors) ? KC_CLI_FAILED : 0;

@@ -57,5 +57,5 @@ int kc_set_resources(struct kc_cli *c, char **args, struct kc_error *err);
 int kc_set_selector(struct kc_cli *c, char **args, struct kc_error *err);
 int kc_set_service_account(struct kc_cli *c, char **args, struct kc_error *err);
 int kc_set_subject(struct kc_cli *c, char **args, struct kc_error *err);
-enum { KC_SET_N_ENV_FLAGS = 22 };
+enum { KC_SET_N_ENV_FLAGS = 20 };
 extern const struct kc_flag kc_set_env_flags[KC_SET_N_ENV_FLAGS];
