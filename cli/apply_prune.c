@@ -53,9 +53,18 @@ int kc_apply_prune_check(struct kc_cli *c, const struct kc_apply_prune_options *
         return e;
 }
 
-static int prune_one(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
-    const struct kc_api_resource *res, const struct json_object *obj, struct kc_error *err)
+struct deletion {
+        struct kc_cli *c;
+        struct kc_write *w;
+        const struct kc_apply_prune_options *o;
+};
+
+static int prune_one(const struct kc_api_resource *res, const struct json_object *obj, void *arg, struct kc_error *err)
 {
+        const struct deletion *d = arg;
+        struct kc_cli *c = d->c;
+        struct kc_write *w = d->w;
+        const struct kc_apply_prune_options *o = d->o;
         struct kc_rest *rest;
         struct kc_gvr g = kc_api_resource_gvr(res);
         struct kc_delete_opts how = {.grace_period_seconds = o->grace,
@@ -67,8 +76,8 @@ static int prune_one(struct kc_cli *c, struct kc_write *w, const struct kc_apply
         return e < 0 ? e : kc_write_print(c, w, res, obj, "pruned", err);
 }
 
-int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
-    const struct kc_api_resource *res, const char *ns, const char *selector, const struct kc_apply_visited *visited,
+static int each_of_kind(struct kc_cli *c, const struct kc_apply_prune_options *o, const struct kc_api_resource *res,
+    const char *ns, const char *selector, const struct kc_apply_visited *visited, kc_apply_prune_fn *fn, void *arg,
     struct kc_error *err)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf q = KC_BUF_INIT;
@@ -80,15 +89,23 @@ int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_ap
                 const struct json_object *obj = kc_json_idx(items, i);
                 bool applied = o->set || kc_meta_annotation(obj, KC_LAST_APPLIED);
                 if (applied && !kc_strv_has(visited->uids, kc_meta_uid(obj)))
-                        e = prune_one(c, w, o, res, obj, err);
+                        e = fn(res, obj, arg, err);
         }
         return e < 0 ? kc_error_wrap(err, "error pruning %s object %s/%s, Kind=%s",
                            res->namespaced ? "namespaced" : "nonNamespaced", res->group, res->version, res->kind)
                      : 0;
 }
 
-int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
-    const struct kc_apply_visited *visited, struct kc_error *err)
+int kc_apply_prune_kind(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
+    const struct kc_api_resource *res, const char *ns, const char *selector, const struct kc_apply_visited *visited,
+    struct kc_error *err)
+{
+        struct deletion d = {c, w, o};
+        return each_of_kind(c, o, res, ns, selector, visited, prune_one, &d, err);
+}
+
+int kc_apply_prune_each(struct kc_cli *c, const struct kc_apply_prune_options *o,
+    const struct kc_apply_visited *visited, kc_apply_prune_fn *fn, void *arg, struct kc_error *err)
 {
         const struct kc_api_resource *res;
         int e = 0;
@@ -103,12 +120,19 @@ int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_p
                 for (const char *const *k = kinds_of(o); e == 0 && *k; k++) {
                         e = find_kind(c, *k, &res, err);
                         if (e == 0 && res->namespaced)
-                                e = kc_apply_prune_kind(c, w, o, res, *ns, o->selector, visited, err);
+                                e = each_of_kind(c, o, res, *ns, o->selector, visited, fn, arg, err);
                 }
         for (const char *const *k = kinds_of(o); e == 0 && *k; k++) {
                 e = find_kind(c, *k, &res, err);
                 if (e == 0 && !res->namespaced)
-                        e = kc_apply_prune_kind(c, w, o, res, NULL, o->selector, visited, err);
+                        e = each_of_kind(c, o, res, NULL, o->selector, visited, fn, arg, err);
         }
         return e;
+}
+
+int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
+    const struct kc_apply_visited *visited, struct kc_error *err)
+{
+        struct deletion d = {c, w, o};
+        return kc_apply_prune_each(c, o, visited, prune_one, &d, err);
 }

@@ -20,6 +20,11 @@ struct kc_apply_prune_options {
 };
 /* Are the kinds of the allowlist there? */
 int kc_apply_prune_check(struct kc_cli *c, const struct kc_apply_prune_options *o, struct kc_error *err);
+/* Calls fn with each object that would be deleted; the first error ends it. */
+typedef int kc_apply_prune_fn(
+    const struct kc_api_resource *res, const struct json_object *obj, void *arg, struct kc_error *err);
+int kc_apply_prune_each(struct kc_cli *c, const struct kc_apply_prune_options *o,
+    const struct kc_apply_visited *visited, kc_apply_prune_fn *fn, void *arg, struct kc_error *err);
 /* Deletes objects that carry the annotation of client-side apply and were not visited. */
 int kc_apply_prune(struct kc_cli *c, struct kc_write *w, const struct kc_apply_prune_options *o,
     const struct kc_apply_visited *visited, struct kc_error *err);

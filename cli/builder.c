@@ -118,6 +118,20 @@ static int add_object(const struct reading *r, struct json_object *take_obj, str
         return 0;
 }
 
+/* Of a PodList, an item that does not say so is a Pod, too. */
+static struct json_object *item_of(const struct json_object *list, const struct json_object *item)
+{
+        const char *kind = kc_json_str(list, "kind");
+        size_t len = strlen(kind) - strlen("List");
+        struct json_object *copy = kc_json_copy(item);
+        if (len == 0 || !kc_json_is_obj(copy) || kc_json_get(copy, "kind") || kc_json_get(copy, "apiVersion"))
+                return copy;
+        KC_CLEANUP(kc_freep) char *of = kc_strndup(kind, len);
+        kc_json_set_str(copy, "kind", of);
+        kc_json_set_str(copy, "apiVersion", kc_json_str(list, "apiVersion"));
+        return copy;
+}
+
 /* False: the document is not an object of the API, and what follows it in the file is not read, as by kubectl. */
 static bool add_document(const struct reading *r, struct json_object *take_doc)
 {
@@ -132,7 +146,7 @@ static bool add_document(const struct reading *r, struct json_object *take_doc)
         bool empty = !items && kc_json_is_obj(doc) && json_object_object_get_ex(doc, "items", NULL); /* null */
         bool list = kind && kc_str_has_suffix(kind, "List") && (kc_json_is_arr(items) || empty);
         for (size_t i = 0; list && i < kc_json_len(items); i++)
-                if (!add_document(r, kc_json_copy(kc_json_idx(items, i))))
+                if (!add_document(r, item_of(doc, kc_json_idx(items, i))))
                         return false;
         if (!list && add_object(r, KC_TAKE(doc), &err) < 0)
                 kc_cli_errors_take(&r->into->errors, &err);

@@ -9,7 +9,7 @@
 #include "cli/objects.h"
 
 static struct {
-        char **files, *selector;
+        char **files, *kustomize, *selector;
         bool all_namespaces, recursive, show_events;
         int64_t chunk_size;
 } opt = {.show_events = true, .chunk_size = 500};
@@ -18,6 +18,7 @@ static const struct kc_flag flags[] = {
     {"all-namespaces", 'A', KC_FLAG_BOOL, &opt.all_namespaces, "objects of all namespaces", "Describe"},
     {"chunk-size", 0, KC_FLAG_INT64, &opt.chunk_size, "size of the pages of lists; 0: no pages", "Describe"},
     {"filename", 'f', KC_FLAG_STRV, &opt.files, "files that name the objects", "Describe"},
+    {"kustomize", 'k', KC_FLAG_STRING, &opt.kustomize, "directory with a kustomization", "Describe"},
     {"recursive", 'R', KC_FLAG_BOOL, &opt.recursive, "directories with theirs", "Describe"},
     {"selector", 'l', KC_FLAG_STRING, &opt.selector, "label query: -l key1=value1,key2!=value2", "Describe"},
     {"show-events", 0, KC_FLAG_BOOL, &opt.show_events, "the events that tell of the object, too", "Describe"},
@@ -28,6 +29,7 @@ static int find(struct kc_cli *c, char **args, struct kc_founds *ret, struct kc_
 {
         struct kc_object_query q = {.args = args,
             .files = opt.files,
+            .kustomize = opt.kustomize,
             .selector = opt.selector,
             .all = true,
             .all_namespaces = opt.all_namespaces,
@@ -87,7 +89,8 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
 {
         KC_CLEANUP(kc_founds_done) struct kc_founds found = {0};
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
-        if (!args[0] && !opt.files)
+        bool from_files = opt.files || !kc_str_empty(opt.kustomize);
+        if (!args[0] && !from_files)
                 return kc_error_set(err, EINVAL,
                     "You must specify the type of resource to describe. Use \"%s api-resources\" for a complete list "
                     "of supported resources.",
@@ -96,7 +99,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         if (e < 0)
                 return e;
         if (found.errors.n == 1 && kc_error_is(&found.errors.v[0], KC_REASON_NOT_FOUND) && kc_strv_len(args) == 2 &&
-            !opt.files)
+            !from_files)
                 return describe_by_prefix(c, args, &found.errors.v[0]);
         for (size_t i = 0; i < found.errors.n; i++)
                 kc_cli_errors_take(&failures, &found.errors.v[i]);

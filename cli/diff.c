@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/apply.h"
+#include "cli/apply_prune.h"
 #include "cli/commands.h"
 #include "cli/manifest_options.h"
 #include "cli/printer.h"
@@ -22,7 +23,8 @@ enum { DIFFERS = 1, FAILED = 2, MAX_CONFLICTS = 4 };
 
 static struct {
         struct kc_manifest_options from;
-        char *field_manager;
+        struct kc_apply_prune_options prune;
+        char **allowlist, *field_manager;
         int concurrency;
         bool server_side, force_conflicts, show_managed_fields;
 } opt = {.concurrency = 1};
@@ -33,6 +35,8 @@ static const struct kc_flag flags[] = {
     {"server-side", 0, KC_FLAG_BOOL, &opt.server_side, "merged by the server", "Diff"},
     {"force-conflicts", 0, KC_FLAG_BOOL, &opt.force_conflicts, "take fields of other managers", "Diff"},
     {"field-manager", 0, KC_FLAG_STRING, &opt.field_manager, "name of the manager of the fields", "Diff"},
+    {"prune", 0, KC_FLAG_BOOL, &opt.prune.prune, "show what apply --prune would delete, too", "Diff"},
+    {"prune-allowlist", 0, KC_FLAG_ARRAY, &opt.allowlist, "group/version/kind to prune, may be repeated", "Diff"},
     {"concurrency", 0, KC_FLAG_INT, &opt.concurrency, "accepted: objects are compared one by one", "Diff"},
     {"show-managed-fields", 0, KC_FLAG_BOOL, &opt.show_managed_fields, "keep managedFields", "Diff"},
 };
@@ -98,6 +102,11 @@ static int fetch_live(struct kc_cli *c, const struct kc_manifest *m, struct json
         return e;
 }
 
+static bool is_secret(const struct kc_api_resource *res)
+{
+        return kc_streq(res->kind, "Secret") && res->group[0] == '\0';
+}
+
 /* Values of secrets are not shown, only whether they change. */
 static void mask_secrets(struct json_object *live, struct json_object *merged)
 {
@@ -155,19 +164,29 @@ static void remove_dir(char *path)
         kc_free(path);
 }
 
+static void visited_done(struct kc_apply_visited *v)
+{
+        kc_strv_free(v->namespaces);
+        kc_strv_free(v->uids);
+}
+
 static void dirs_done(struct dirs *d)
 {
         remove_dir(d->live);
         remove_dir(d->merged);
 }
 
+static char *path_of(const char *dir, const struct kc_api_resource *res, const char *ns, const char *name)
+{
+        return kc_asprintf("%s/%s%s%s.%s.%s.%s", dir, res->group, res->group[0] ? "." : "", res->version, res->kind,
+            ns ? ns : "", name);
+}
+
 static int write_version(
     const char *dir, const struct kc_manifest *m, struct json_object *obj, bool masked, struct kc_error *err)
 {
         KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
-        KC_CLEANUP(kc_freep)
-        char *path = kc_asprintf("%s/%s%s%s.%s.%s.%s", dir, m->res->group, m->res->group[0] ? "." : "", m->res->version,
-            m->res->kind, m->ns ? m->ns : "", m->name);
+        KC_CLEANUP(kc_freep) char *path = path_of(dir, m->res, m->ns, m->name);
         if (obj && !opt.show_managed_fields)
                 kc_strip_managed_fields(obj);
         if (obj)
@@ -177,10 +196,25 @@ static int write_version(
         return kc_file_write_atomic(path, kc_buf_str(&text), text.len, 0600, err);
 }
 
-static int write_object(struct kc_cli *c, const struct kc_manifest *m, const struct dirs *d, struct kc_error *err)
+/* It would be deleted: there is no merged version. */
+static int write_pruned(
+    const struct kc_api_resource *res, const struct json_object *obj, void *arg, struct kc_error *err)
+{
+        const struct dirs *d = arg;
+        KC_CLEANUP(kc_json_freep) struct json_object *live = kc_json_copy(obj);
+        KC_CLEANUP(kc_freep) char *path = path_of(d->live, res, kc_meta_namespace(obj), kc_meta_name(obj));
+        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        if (is_secret(res))
+                mask_secrets(live, NULL);
+        kc_print_yaml(&text, live);
+        return kc_file_write_atomic(path, kc_buf_str(&text), text.len, 0600, err);
+}
+
+static int write_object(struct kc_cli *c, const struct kc_manifest *m, const struct dirs *d,
+    struct kc_apply_visited *visited, struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *live = NULL, *merged = NULL;
-        bool secret = kc_streq(m->res->kind, "Secret") && m->res->group[0] == '\0';
+        bool secret = is_secret(m->res);
         if (!m->name)
                 return kc_error_set(err, EINVAL, "resource name may not be empty");
         for (int tries = 0;; tries++) {
@@ -195,6 +229,7 @@ static int write_object(struct kc_cli *c, const struct kc_manifest *m, const str
                 kc_json_free(live);
                 live = NULL;
         }
+        kc_apply_visit(visited, m->ns, kc_meta_uid(live));
         if (secret)
                 mask_secrets(live, merged);
         int e = write_version(d->live, m, live, secret, err);
@@ -257,6 +292,7 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
         KC_CLEANUP(dirs_done) struct dirs d = {0};
         KC_CLEANUP(kc_manifests_done) struct kc_manifests m = {0};
         KC_CLEANUP(kc_cli_errors_done) struct kc_cli_errors failures = {0};
+        KC_CLEANUP(visited_done) struct kc_apply_visited visited = {0};
         if (args[0]) {
                 KC_CLEANUP(kc_freep) char *given = kc_strv_join(args, " ");
                 return kc_cli_usage_error(c, "diff", err, "Unexpected args: [%s]", given);
@@ -268,8 +304,14 @@ static int run(struct kc_cli *c, char **args, struct kc_error *err)
                 e = -err->errnum;
         if (e == 0 && !(d.merged = make_dir("MERGED", err)))
                 e = -err->errnum;
+        opt.prune.allowlist = opt.allowlist;
+        opt.prune.selector = opt.from.selector;
+        if (e == 0)
+                e = kc_apply_prune_check(c, &opt.prune, err);
         for (size_t i = 0; e == 0 && i < m.n; i++)
-                e = write_object(c, &m.v[i], &d, err);
+                e = write_object(c, &m.v[i], &d, &visited, err);
+        if (e == 0 && opt.prune.prune)
+                e = kc_apply_prune_each(c, &opt.prune, &visited, write_pruned, &d, err);
         if (e < 0)
                 return e;
         kc_manifests_errors(&m, &failures);

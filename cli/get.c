@@ -81,6 +81,7 @@ static int make_plan(struct kc_cli *c, char **args, struct kc_get_plan *p, struc
         int e = kc_cli_namespace(c, &ns, err);
         if (e == 0)
                 e = kc_cli_map(c, &map, err);
+        opt.from.selector = opt.selector; /* chooses of the objects in files */
         if (e == 0 && kc_manifest_options_given(&opt.from))
                 e = kc_manifest_options_load(c, &opt.from, &p->manifests, err);
         else if (e == 0)

@@ -95,7 +95,8 @@ int kc_cli_find_objects(struct kc_cli *c, const struct kc_object_query *q, struc
         const char *ns;
         KC_CLEANUP(kc_targets_done) struct kc_targets targets = {0};
         KC_CLEANUP(kc_manifests_done) struct kc_manifests files = {0};
-        struct kc_manifest_options from = {.files = q->files, .kustomize = q->kustomize, .recursive = q->recursive};
+        struct kc_manifest_options from = {
+            .files = q->files, .kustomize = q->kustomize, .selector = q->selector, .recursive = q->recursive};
         if (q->local)
                 return find_local(c, &from, ret, err);
         if (q->args[0] && kc_manifest_options_given(&from))
