@@ -1,7 +1,7 @@
 /* The Webhook authorizer (apiserver/plugin/pkg/authorizer/webhook of upstream). Asked on threads that may wait; the
  * connection is the loop's.
  *
- *   cache: the review's spec as text -> answer, in order of use; those that are too old or too many go */
+ *   cache: hash of the review's spec -> answer, in order of use; those that are too old or too many go */
 #include "auth/authz_webhook.h"
 
 #include <errno.h>
@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "auth/authz_internal.h"
+#include "base/encode.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "client/rest.h"
+#include "tls/tls.h"
 
-enum { MAX_CACHED = 8192, MAX_CACHED_ATTRIBUTES = 10000, TRIES = 5 };
+enum { MAX_CACHED = 8192, MAX_CACHED_ATTRIBUTES = 10000, MAX_CACHED_REASON = 10000, TRIES = 5 };
 #define BACKOFF (500 * KC_MSEC)
 #define BACKOFF_FACTOR 1.5
 #define BACKOFF_JITTER 0.2
@@ -130,6 +132,15 @@ static bool may_be_remembered(const struct kc_authz_attrs *a)
         return n < MAX_CACHED_ATTRIBUTES;
 }
 
+/* Users choose groups, extras and selectors as long as a body may be: the cache does not keep them. */
+static char *key_of(const struct json_object *spec)
+{
+        unsigned char digest[32];
+        KC_CLEANUP(kc_freep) char *text = kc_json_to_str(spec);
+        kc_sha256(text, strlen(text), digest);
+        return kc_hex_encode(digest, sizeof(digest));
+}
+
 static bool look_up(struct authz_webhook *w, const char *key, enum kc_decision *ret, char **ret_reason)
 {
         bool found = false;
@@ -153,6 +164,8 @@ static void remember(struct authz_webhook *w, const char *key, enum kc_decision 
         bool allowed = decision == KC_ALLOW;
         if (allowed ? !w->spec.cache_authorized : !w->spec.cache_unauthorized)
                 return;
+        if (reason && strlen(reason) > MAX_CACHED_REASON)
+                return;
         struct answer *a = KC_NEW(struct answer);
         kc_list_init(&a->node);
         a->key = kc_strdup(key);
@@ -175,7 +188,7 @@ bool authz_webhook_remembers(
         if (!may_be_remembered(a))
                 return false;
         KC_CLEANUP(kc_json_freep) struct json_object *spec = review_spec(w, a);
-        KC_CLEANUP(kc_freep) char *key = kc_json_to_str(spec);
+        KC_CLEANUP(kc_freep) char *key = key_of(spec);
         return look_up(w, key, ret, ret_reason);
 }
 
@@ -232,7 +245,7 @@ enum kc_decision authz_webhook_ask(struct authz_webhook *w, const struct kc_auth
 {
         enum kc_decision d = KC_NO_OPINION;
         struct json_object *spec = review_spec(w, a);
-        KC_CLEANUP(kc_freep) char *key = kc_json_to_str(spec);
+        KC_CLEANUP(kc_freep) char *key = key_of(spec);
         KC_CLEANUP(kc_freep) char *version = kc_asprintf("authorization.k8s.io/%s", w->spec.version);
         KC_CLEANUP(kc_json_freep)
         struct json_object *review =

@@ -1,5 +1,6 @@
 /* Stages of the pipeline that have to wait for others (a webhook, an issuer's keys): on threads of their own, so that
- * neither loops nor the workers of handlers wait. */
+ * neither loops nor the workers of handlers wait. Who one is and what one may do do not share threads: anybody can send
+ * tokens, and must not keep those waiting who have been authenticated. */
 #include "base/mem.h"
 #include "server/server_internal.h"
 
@@ -27,16 +28,17 @@ static void finish(void *arg)
 static void run(void *arg)
 {
         struct aside *a = arg;
-        a->work.work(a->work.arg);
+        if (!kc_http_req_closed(a->q->http)) /* else nobody waits for the answer any more */
+                a->work.work(a->work.arg);
         kc_loop_post(kc_http_req_loop(a->q->http), finish, a);
 }
 
-enum stage_result stage_aside(struct api_req *q, const struct stage_work *work)
+enum stage_result stage_aside(struct api_req *q, struct kc_pool *pool, const struct stage_work *work)
 {
         struct aside *a = KC_NEW(struct aside);
         *a = (struct aside){.q = q, .work = *work};
         (void)kc_http_req_ref(q->http); /* finish gives it back */
-        if (kc_pool_submit(q->server->stage_pool, run, a) == 0)
+        if (kc_pool_submit(pool, run, a) == 0)
                 return STAGE_WAITING;
         KC_CLEANUP(kc_error_done) struct kc_error err = KC_ERROR_INIT;
         (void)kc_err_too_many_requests(&err, "The apiserver is overloaded, please try again later.", 1);

@@ -77,5 +77,6 @@ enum stage_result stage_authenticate(struct api_req *q)
                 return settle(q, r, &found, &err);
         struct question *n = KC_NEW(struct question);
         n->q = q;
-        return stage_aside(q, &(struct stage_work){question_work, question_done, question_free, n});
+        return stage_aside(
+            q, q->server->authn_pool, &(struct stage_work){question_work, question_done, question_free, n});
 }

@@ -98,5 +98,5 @@ enum stage_result stage_authorize(struct api_req *q)
         struct question *later = KC_NEW(struct question);
         *later = n;
         n = (struct question){0};
-        return stage_aside(q, &(struct stage_work){work, work_done, question_free, later});
+        return stage_aside(q, q->server->authz_pool, &(struct stage_work){work, work_done, question_free, later});
 }

@@ -176,5 +176,5 @@ enum stage_result stage_impersonate(struct api_req *q)
         struct question *n = KC_NEW(struct question);
         *n = (struct question){.q = q, .wanted = w, .err = KC_ERROR_INIT};
         w = (struct wanted){0};
-        return stage_aside(q, &(struct stage_work){work, work_done, question_free, n});
+        return stage_aside(q, q->server->authz_pool, &(struct stage_work){work, work_done, question_free, n});
 }

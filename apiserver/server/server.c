@@ -337,7 +337,8 @@ static int make(struct kc_apiserver *s, struct kc_error *err)
                 return r;
         s->pool = kc_pool_new("worker", KC_MAX((int)s->n_loops * API_WORKERS_PER_CORE, API_WORKERS_MIN), API_QUEUE);
         s->side_pool = kc_pool_new("side", API_SIDE_WORKERS, API_QUEUE);
-        s->stage_pool = kc_pool_new("stage", API_STAGE_WORKERS, API_QUEUE);
+        s->authn_pool = kc_pool_new("authn", API_STAGE_WORKERS, API_QUEUE);
+        s->authz_pool = kc_pool_new("authz", API_STAGE_WORKERS, API_QUEUE);
         if (s->o->enable_priority_and_fairness) {
                 s->flow = kc_flow_new(&(struct kc_flow_opts){.loop = s->loops[0],
                     .concurrency = s->o->max_requests_inflight + s->o->max_mutating_requests_inflight,
@@ -511,7 +512,8 @@ static void stop_threads(struct kc_apiserver *s)
                 kc_authn_stop(s->authn);
         kc_pool_free(s->pool);
         kc_pool_free(s->side_pool);
-        kc_pool_free(s->stage_pool);
+        kc_pool_free(s->authn_pool);
+        kc_pool_free(s->authz_pool);
         for (size_t i = 1; i < s->n_started; i++) {
                 kc_loop_stop(s->loops[i]);
                 kc_loop_join(s->loops[i]);

@@ -64,7 +64,8 @@ struct kc_apiserver {
         struct flow_config *flow_config;
         struct kc_pool *pool;       /* what reads and writes the store */
         struct kc_pool *side_pool;  /* health and discovery */
-        struct kc_pool *stage_pool; /* stages that have to wait for others */
+        struct kc_pool *authn_pool; /* authentication that has to wait for others */
+        struct kc_pool *authz_pool; /* authorization and impersonation that have to */
         struct kc_tls_server *tls;
         struct kc_http_server *http;
         struct kc_tls_client *kubelet_tls;            /* verifies kubelets, with our client certificate */
@@ -105,13 +106,14 @@ enum stage_result stage_authorize(struct api_req *q);
 enum stage_result stage_audit(struct api_req *q);
 /* --- aside.c: what a stage does on another thread. */
 struct stage_work {
-        void (*work)(void *arg);                                 /* on a thread of the stages; must not touch q */
+        void (*work)(void *arg); /* on the pool, unless the request is over; must not touch q */
         enum stage_result (*done)(struct api_req *q, void *arg); /* on the loop, unless the request is over */
         void (*free)(void *arg);                                 /* on the loop, in any case */
         void *arg;
 };
-/* The stage's result is that of done. Takes arg, also on failure (answered with 429). */
-enum stage_result stage_aside(struct api_req *q, const struct stage_work *work);
+/* The stage's result is that of done; pool is authn_pool or authz_pool. Takes arg, also on failure (answered with 429).
+ */
+enum stage_result stage_aside(struct api_req *q, struct kc_pool *pool, const struct stage_work *work);
 /* What is asked for, as authorizers and the audit policy look at it. Borrows from q. */
 struct kc_authz_attrs request_attrs(const struct api_req *q);
 
