@@ -181,7 +181,42 @@ loopback() {
     kubectl delete pod/web service/web >/dev/null
 }
 
-for t in ${TESTS:-kubelet_looks_often subpath volumes_of_the_api host_path_types last_words users disks loopback}; do
+# CVE-2018-1002100, CVE-2019-1002101, CVE-2019-11246: whose tar it is that a copy comes from, the container decides.
+copies() {
+    python3 - "$DATA_DIR" <<'PY'
+import io, sys, tarfile
+data = sys.argv[1]
+with tarfile.open(data + "/evil.tar", "w") as tar:
+    def add(name, kind=tarfile.REGTYPE, link=""):
+        t = tarfile.TarInfo(name)
+        t.type, t.linkname, body = kind, link, b"evil" if kind == tarfile.REGTYPE else b""
+        t.size = len(body)
+        tar.addfile(t, io.BytesIO(body))
+    add("data/good")
+    add("data/link", tarfile.SYMTYPE, data)
+    add("data/link/escaped1")
+    add("data/up", tarfile.SYMTYPE, "../")
+    add("data/up/escaped2")
+    add("data/hard", tarfile.LNKTYPE, data + "/admin.kubeconfig")
+    add("data/fifo", tarfile.FIFOTYPE)
+    add("data/../../escaped3")
+PY
+    kubectl create configmap evil --from-literal=tar="$(base64 "$DATA_DIR/evil.tar")" >/dev/null
+    pod evil 'rm /bin/tar; printf "#!/bin/sh\nbase64 -d /evil/tar\n" >/bin/tar; chmod +x /bin/tar; exec sleep 3600' \
+        '    volumeMounts: [{name: e, mountPath: /evil}]
+    readinessProbe: {exec: {command: [tar]}, periodSeconds: 1}' '  volumes: [{name: e, configMap: {name: evil}}]'
+    until_ok $WAIT kubectl wait --for=condition=Ready pod/evil --timeout=1s || return 1
+    mkdir -p "$DATA_DIR/copies/in"
+    kubec --kubeconfig "$KUBECONFIG" cp default/evil:/data "$DATA_DIR/copies/in/out" >"$DATA_DIR/log/copies" 2>&1
+    expect "what came" evil "$(cat "$DATA_DIR/copies/in/out/good")" || cat "$DATA_DIR/log/copies"
+    # Links are left out: what is below their names came as plain files.
+    expect "what came elsewhere" "" "$(find "$DATA_DIR" -name 'escaped*' -not -path "$DATA_DIR/copies/in/out/*")"
+    expect "links and pipes" "" "$(find "$DATA_DIR/copies" -type l -o -type p)"
+    [ ! "$DATA_DIR/copies/in/out/hard" -ef "$DATA_DIR/admin.kubeconfig" ] || fail "a hard link"
+    kubectl delete pod/evil configmap/evil >/dev/null
+}
+
+for t in ${TESTS:-kubelet_looks_often subpath volumes_of_the_api host_path_types last_words users disks loopback copies}; do
     run $t
 done
 echo "$FAILURES failures"

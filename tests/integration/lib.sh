@@ -9,8 +9,10 @@ KUBECTL=${KUBECTL:-kubectl}
 PIDS=()
 FAILURES=0
 ETCD_PID= APISERVER_PID=
-export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1}
-export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+# Reports of every process that the test starts, also of those whose output it reads or throws away.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1}:log_path=$WORK/sanitizer
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}:log_path=$WORK/sanitizer
+export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$WORK/sanitizer
 
 SANITIZER_SAYS='ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:'
 
@@ -22,9 +24,9 @@ cleanup() {
         kill "$pid" 2>/dev/null
         wait_gone "$pid" 15 || kill -9 "$pid" 2>/dev/null
     done
-    if [ -s "$WORK/apiserver.log" ] && grep -qE "$SANITIZER_SAYS" "$WORK/apiserver.log"; then
+    if grep -qsE "$SANITIZER_SAYS" "$WORK"/sanitizer.* "$WORK"/*.log; then
         echo "FAIL: the sanitizers complain" >&2
-        grep -nE -A40 "$SANITIZER_SAYS" "$WORK/apiserver.log" | head -120 >&2
+        grep -sE -A40 "$SANITIZER_SAYS" "$WORK"/sanitizer.* "$WORK"/*.log | head -120 >&2
         rc=1
     fi
     [ $FAILURES -eq 0 ] || rc=1
