@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/status.h"
+#include "api/shape.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -140,6 +140,32 @@ static void parse_rule(
         }
 }
 
+/* A list that is none would make a rule one for everybody. */
+static const struct kc_shape resources_shape[] = {
+    {"group", KC_SHAPE_STRING, NULL},
+    {"resources", KC_SHAPE_STRINGS, NULL},
+    {"resourceNames", KC_SHAPE_STRINGS, NULL},
+    {0},
+};
+static const struct kc_shape rule_shape[] = {
+    {"level", KC_SHAPE_STRING, NULL},
+    {"users", KC_SHAPE_STRINGS, NULL},
+    {"userGroups", KC_SHAPE_STRINGS, NULL},
+    {"verbs", KC_SHAPE_STRINGS, NULL},
+    {"resources", KC_SHAPE_OBJECTS, resources_shape},
+    {"namespaces", KC_SHAPE_STRINGS, NULL},
+    {"nonResourceURLs", KC_SHAPE_STRINGS, NULL},
+    {"omitStages", KC_SHAPE_STRINGS, NULL},
+    {"omitManagedFields", KC_SHAPE_BOOL, NULL},
+    {0},
+};
+static const struct kc_shape policy_shape[] = {
+    {"rules", KC_SHAPE_OBJECTS, rule_shape},
+    {"omitStages", KC_SHAPE_STRINGS, NULL},
+    {"omitManagedFields", KC_SHAPE_BOOL, NULL},
+    {0},
+};
+
 static void warn_unknown(const struct json_object *o, const char *const *known, const char *what)
 {
         KC_JSON_FOREACH(o, key, v)
@@ -162,11 +188,16 @@ int kc_audit_policy_new(const struct json_object *tree, struct kc_audit_policy *
                     "no kind \"Policy\" of audit.k8s.io/v1 in it, but apiVersion \"%s\" and kind \"%s\"",
                     kc_json_str(tree, "apiVersion") ? kc_json_str(tree, "apiVersion") : "",
                     kc_json_str(tree, "kind") ? kc_json_str(tree, "kind") : "");
+        KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
+        kc_shape_check(&errors, tree, "", policy_shape, KC_SHAPE_IGNORE_UNKNOWN);
+        if (errors.n > 0) {
+                KC_CLEANUP(kc_freep) char *text = kc_field_errors_text(&errors);
+                return kc_error_set(err, EINVAL, "%s", text);
+        }
         const struct json_object *rules = kc_json_get(tree, "rules");
         if (kc_json_len(rules) == 0)
                 return kc_error_set(err, EINVAL, "loaded illegal policy with 0 rules");
         warn_unknown(tree, top, "policy");
-        KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
         KC_CLEANUP(kc_audit_policy_freep) struct kc_audit_policy *p = KC_NEW(struct kc_audit_policy);
         p->omitted_stages = parse_stages(tree, "", &errors);
         p->n = kc_json_len(rules);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/shape.h"
 #include "auth/authz_internal.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -41,6 +42,28 @@ static char *string(const struct json_object *spec, const char *key)
         return kc_strdup(s ? s : "");
 }
 
+/* A wrong type must not be a right that is wider than was meant. */
+static int check_shape(const struct json_object *o, struct kc_error *err)
+{
+        static const struct kc_shape spec[] = {
+            {"user", KC_SHAPE_STRING, NULL},
+            {"group", KC_SHAPE_STRING, NULL},
+            {"namespace", KC_SHAPE_STRING, NULL},
+            {"apiGroup", KC_SHAPE_STRING, NULL},
+            {"resource", KC_SHAPE_STRING, NULL},
+            {"nonResourcePath", KC_SHAPE_STRING, NULL},
+            {"readonly", KC_SHAPE_BOOL, NULL},
+            {0},
+        };
+        static const struct kc_shape policy[] = {{"spec", KC_SHAPE_OBJECT, spec}, {0}};
+        KC_CLEANUP(kc_field_errors_done) struct kc_field_errors errors = {0};
+        kc_shape_check(&errors, o, "", policy, KC_SHAPE_IGNORE_UNKNOWN);
+        if (errors.n == 0)
+                return 0;
+        KC_CLEANUP(kc_freep) char *why = kc_field_errors_text(&errors);
+        return kc_error_set(err, EINVAL, "%s", why);
+}
+
 static int add_line(struct authz_abac *a, const char *line, struct kc_error *err)
 {
         KC_CLEANUP(kc_json_freep) struct json_object *o = NULL;
@@ -50,6 +73,9 @@ static int add_line(struct authz_abac *a, const char *line, struct kc_error *err
         const struct json_object *spec = kc_json_get(o, "spec");
         if (!kc_streq(kc_json_str(o, "apiVersion"), API_VERSION) || !kc_streq(kc_json_str(o, "kind"), "Policy"))
                 return kc_error_set(err, EINVAL, "a Policy of " API_VERSION " is expected");
+        r = check_shape(o, err);
+        if (r < 0)
+                return r;
         a->v = kc_reallocarray(a->v, a->n + 1, sizeof(*a->v));
         struct policy *p = &a->v[a->n++];
         *p = (struct policy){.user = string(spec, "user"),

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/status.h"
+#include "api/shape.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "json/yaml.h"
@@ -60,6 +60,73 @@ const char *kc_issuer_url_wrong(const char *url)
         return NULL;
 }
 
+/* --- the shape of the file */
+
+static const struct kc_shape issuer_shape[] = {
+    {"url", KC_SHAPE_STRING, NULL},
+    {"discoveryURL", KC_SHAPE_STRING, NULL},
+    {"certificateAuthority", KC_SHAPE_STRING, NULL},
+    {"audiences", KC_SHAPE_STRINGS, NULL},
+    {"audienceMatchPolicy", KC_SHAPE_STRING, NULL},
+    {"egressSelectorType", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape claim_rule_shape[] = {
+    {"claim", KC_SHAPE_STRING, NULL},
+    {"requiredValue", KC_SHAPE_STRING, NULL},
+    {"expression", KC_SHAPE_STRING, NULL},
+    {"message", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape user_rule_shape[] = {
+    {"expression", KC_SHAPE_STRING, NULL},
+    {"message", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape prefixed_shape[] = {
+    {"claim", KC_SHAPE_STRING, NULL},
+    {"prefix", KC_SHAPE_STRING, NULL},
+    {"expression", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape uid_shape[] = {
+    {"claim", KC_SHAPE_STRING, NULL},
+    {"expression", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape extra_shape[] = {
+    {"key", KC_SHAPE_STRING, NULL},
+    {"valueExpression", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape mappings_shape[] = {
+    {"username", KC_SHAPE_OBJECT, prefixed_shape},
+    {"groups", KC_SHAPE_OBJECT, prefixed_shape},
+    {"uid", KC_SHAPE_OBJECT, uid_shape},
+    {"extra", KC_SHAPE_OBJECTS, extra_shape},
+    {0},
+};
+static const struct kc_shape jwt_shape[] = {
+    {"issuer", KC_SHAPE_OBJECT, issuer_shape},
+    {"claimValidationRules", KC_SHAPE_OBJECTS, claim_rule_shape},
+    {"claimMappings", KC_SHAPE_OBJECT, mappings_shape},
+    {"userValidationRules", KC_SHAPE_OBJECTS, user_rule_shape},
+    {0},
+};
+static const struct kc_shape condition_shape[] = {{"path", KC_SHAPE_STRING, NULL}, {0}};
+static const struct kc_shape anonymous_shape[] = {
+    {"enabled", KC_SHAPE_BOOL, NULL},
+    {"conditions", KC_SHAPE_OBJECTS, condition_shape},
+    {0},
+};
+static const struct kc_shape file_shape[] = {
+    {"apiVersion", KC_SHAPE_STRING, NULL},
+    {"kind", KC_SHAPE_STRING, NULL},
+    {"jwt", KC_SHAPE_OBJECTS, jwt_shape},
+    {"anonymous", KC_SHAPE_OBJECT, anonymous_shape},
+    {0},
+};
+
 /* --- what is checked as it is read */
 
 struct reader {
@@ -90,21 +157,6 @@ static void forbidden(struct reader *r, const char *path, const char *name, cons
         KC_CLEANUP(kc_freep) char *at = kc_asprintf("%s%s", path, name);
         kc_field_forbidden(&r->errors, at, detail);
 }
-
-/* Fields that are not in known, and values of another type than an object. */
-static void check_fields(struct reader *r, const struct json_object *o, const char *path, const char *const *known)
-{
-        if (o && !kc_json_is_obj(o))
-                invalid(r, path, "", "", "must be an object");
-        KC_JSON_FOREACH(o, key, val)
-        {
-                (void)val;
-                KC_CLEANUP(kc_freep) char *name = kc_asprintf("%s%s", *path ? "." : "", key);
-                if (!kc_strv_has((char *const *)known, key))
-                        forbidden(r, path, name, "unknown field");
-        }
-}
-#define KNOWN(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void refuse_expression(struct reader *r, const struct json_object *o, const char *path, const char *name)
 {
@@ -172,9 +224,6 @@ static void read_issuer(
 {
         const struct json_object *issuer = kc_json_get(jwt, "issuer");
         KC_CLEANUP(kc_freep) char *at = kc_asprintf("%s.issuer", path);
-        check_fields(r, issuer, at,
-            KNOWN("url", "discoveryURL", "certificateAuthority", "audiences", "audienceMatchPolicy",
-                "egressSelectorType"));
         read_url(r, issuer, at, j);
         read_audiences(r, issuer, at, j);
         if (text_of(issuer, "egressSelectorType")[0])
@@ -193,7 +242,6 @@ static void read_validation(
                 const struct json_object *rule = kc_json_idx(rules, i);
                 KC_CLEANUP(kc_freep) char *at = kc_asprintf("%s.claimValidationRules[%zu]", path, i);
                 const char *claim = text_of(rule, "claim"), *expression = text_of(rule, "expression");
-                check_fields(r, rule, at, KNOWN("claim", "requiredValue", "expression", "message"));
                 if (!claim[0] && !expression[0])
                         required(r, at, "", "claim or expression is required");
                 else if (claim[0] && expression[0])
@@ -219,7 +267,6 @@ static void read_prefixed(
     struct reader *r, const struct json_object *o, const char *path, char **ret_claim, char **ret_prefix)
 {
         const char *claim = text_of(o, "claim"), *prefix = kc_json_str(o, "prefix");
-        check_fields(r, o, path, KNOWN("claim", "prefix", "expression"));
         refuse_expression(r, o, path, "expression");
         if (claim[0] && text_of(o, "expression")[0])
                 invalid(r, path, "", claim, "claim and expression can't both be set");
@@ -240,13 +287,11 @@ static void read_mappings(
         KC_CLEANUP(kc_freep) char *username = kc_asprintf("%s.username", at);
         KC_CLEANUP(kc_freep) char *groups = kc_asprintf("%s.groups", at);
         KC_CLEANUP(kc_freep) char *uid = kc_asprintf("%s.uid", at);
-        check_fields(r, m, at, KNOWN("username", "groups", "uid", "extra"));
         read_prefixed(r, kc_json_get(m, "username"), username, &j->username_claim, &j->username_prefix);
         if (!j->username_claim && !text_of(kc_json_get(m, "username"), "expression")[0])
                 required(r, username, "", "claim or expression is required");
         read_prefixed(r, kc_json_get(m, "groups"), groups, &j->groups_claim, &j->groups_prefix);
         const struct json_object *u = kc_json_get(m, "uid");
-        check_fields(r, u, uid, KNOWN("claim", "expression"));
         refuse_expression(r, u, uid, "expression");
         if (text_of(u, "claim")[0])
                 j->uid_claim = kc_strdup(text_of(u, "claim"));
@@ -258,7 +303,6 @@ static void read_jwt(struct reader *r, const struct json_object *jwt, const char
 {
         static const char *const algs[] = {
             "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"};
-        check_fields(r, jwt, path, KNOWN("issuer", "claimValidationRules", "claimMappings", "userValidationRules"));
         for (size_t i = 0; i < KC_ARRAY_LEN(algs); i++)
                 kc_strv_push(&j->algs, algs[i]);
         read_issuer(r, jwt, path, j);
@@ -294,7 +338,6 @@ static void read_anonymous(struct reader *r, const struct json_object *o, struct
         const struct json_object *conditions = kc_json_get(o, "conditions");
         if (!o)
                 return;
-        check_fields(r, o, "anonymous", KNOWN("enabled", "conditions"));
         c->has_anonymous = true;
         c->anonymous = kc_json_bool(o, "enabled", false);
         if (!c->anonymous && kc_json_len(conditions) > 0)
@@ -302,7 +345,6 @@ static void read_anonymous(struct reader *r, const struct json_object *o, struct
                     "enabled should be set to true when conditions are defined");
         for (size_t i = 0; i < kc_json_len(conditions); i++) {
                 KC_CLEANUP(kc_freep) char *at = kc_asprintf("anonymous.conditions[%zu]", i);
-                check_fields(r, kc_json_idx(conditions, i), at, KNOWN("path"));
                 kc_strv_push(&c->anonymous_paths, text_of(kc_json_idx(conditions, i), "path"));
         }
 }
@@ -324,9 +366,11 @@ int kc_authn_config_parse(
                     text_of(o, "kind"), text_of(o, "apiVersion"));
         struct reader in = {.issuers = issuers};
         struct kc_authn_config c = {0};
-        check_fields(&in, o, "", KNOWN("apiVersion", "kind", "jwt", "anonymous"));
-        read_all_jwt(&in, kc_json_get(o, "jwt"), &c);
-        read_anonymous(&in, kc_json_get(o, "anonymous"), &c);
+        kc_shape_check(&in.errors, o, "", file_shape, KC_SHAPE_REFUSE_UNKNOWN);
+        if (in.errors.n == 0) {
+                read_all_jwt(&in, kc_json_get(o, "jwt"), &c);
+                read_anonymous(&in, kc_json_get(o, "anonymous"), &c);
+        }
         if (in.errors.n > 0) {
                 KC_CLEANUP(kc_freep) char *why = kc_field_errors_text(&in.errors);
                 r = kc_error_set(err, EINVAL, "%s", why);

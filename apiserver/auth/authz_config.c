@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "api/status.h"
+#include "api/shape.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "json/yaml.h"
@@ -100,6 +100,39 @@ int authz_specs_from_flags(const struct kc_authz_opts *o, struct authz_specs *re
 
 /* --- the file */
 
+/* Strict, as upstream reads it: a misspelt field must not be one that does not count. */
+static const struct kc_shape connection_shape[] = {
+    {"type", KC_SHAPE_STRING, NULL},
+    {"kubeConfigFile", KC_SHAPE_STRING, NULL},
+    {0},
+};
+static const struct kc_shape condition_shape[] = {{"expression", KC_SHAPE_STRING, NULL}, {0}};
+static const struct kc_shape webhook_shape[] = {
+    {"timeout", KC_SHAPE_STRING, NULL},
+    {"authorizedTTL", KC_SHAPE_STRING, NULL},
+    {"unauthorizedTTL", KC_SHAPE_STRING, NULL},
+    {"cacheAuthorizedRequests", KC_SHAPE_BOOL, NULL},
+    {"cacheUnauthorizedRequests", KC_SHAPE_BOOL, NULL},
+    {"subjectAccessReviewVersion", KC_SHAPE_STRING, NULL},
+    {"matchConditionSubjectAccessReviewVersion", KC_SHAPE_STRING, NULL},
+    {"failurePolicy", KC_SHAPE_STRING, NULL},
+    {"connectionInfo", KC_SHAPE_OBJECT, connection_shape},
+    {"matchConditions", KC_SHAPE_OBJECTS, condition_shape},
+    {0},
+};
+static const struct kc_shape authorizer_shape[] = {
+    {"type", KC_SHAPE_STRING, NULL},
+    {"name", KC_SHAPE_STRING, NULL},
+    {"webhook", KC_SHAPE_OBJECT, webhook_shape},
+    {0},
+};
+static const struct kc_shape file_shape[] = {
+    {"apiVersion", KC_SHAPE_STRING, NULL},
+    {"kind", KC_SHAPE_STRING, NULL},
+    {"authorizers", KC_SHAPE_OBJECTS, authorizer_shape},
+    {0},
+};
+
 struct check {
         struct kc_field_errors errors;
         char *path; /* "authorizers[1]" */
@@ -151,25 +184,10 @@ static int64_t duration(
         return usec;
 }
 
-/* Strict, as upstream reads the file: a misspelt field must not be one that does not count. */
-static void check_fields(struct check *c, const struct json_object *o, const char *below, const char *const *known)
-{
-        KC_JSON_FOREACH(o, key, val)
-        {
-                (void)val; /* only names count */
-                KC_CLEANUP(kc_freep) char *where = kc_asprintf("%s%s%s", c->path, c->path[0] ? "." : "", below);
-                KC_CLEANUP(kc_freep) char *field = kc_asprintf("%s%s", where, key);
-                if (!kc_strv_has((char *const *)known, key))
-                        kc_field_forbidden(&c->errors, field, "unknown field");
-        }
-}
-
 static void parse_connection(struct check *c, const struct json_object *webhook, struct authz_webhook_spec *ret)
 {
         static const char *const types[] = {"InClusterConfig", "KubeConfigFile", NULL};
-        static const char *const known[] = {"type", "kubeConfigFile", NULL};
         const struct json_object *info = kc_json_get(webhook, "connectionInfo");
-        check_fields(c, info, "connectionInfo.", known);
         const char *type = choice(c, "connectionInfo.type", info, "type", types),
                    *file = kc_json_str(info, "kubeConfigFile");
         if (strcmp(type, "InClusterConfig") == 0 && file)
@@ -193,10 +211,6 @@ static void parse_webhook(struct check *c, const struct json_object *o, struct a
 {
         static const char *const versions[] = {"v1", "v1beta1", NULL}, *const policies[] = {"Deny", "NoOpinion", NULL},
                                  *const match_versions[] = {"v1", NULL};
-        static const char *const known[] = {"timeout", "authorizedTTL", "unauthorizedTTL", "cacheAuthorizedRequests",
-            "cacheUnauthorizedRequests", "subjectAccessReviewVersion", "matchConditionSubjectAccessReviewVersion",
-            "failurePolicy", "connectionInfo", "matchConditions", NULL};
-        check_fields(c, o, "", known);
         *ret = (struct authz_webhook_spec){
             .timeout = duration(c, "timeout", o, "timeout", 0, MAX_TIMEOUT),
             .authorized_ttl = duration(c, "authorizedTTL", o, "authorizedTTL", DEFAULT_AUTHORIZED_TTL, 0),
@@ -246,10 +260,8 @@ static void parse_authorizer(struct check *c, const struct json_object *o, struc
 {
         const char *type = choice(c, "type", o, "type", authz_mode_names), *name = kc_json_str(o, "name");
         const struct json_object *webhook = kc_json_get(o, "webhook");
-        static const char *const known[] = {"type", "name", "webhook", NULL};
         int mode = mode_of(type);
         KC_CLEANUP(kc_freep) char *where = at(c, "type");
-        check_fields(c, o, "", known);
         for (size_t i = 0; mode >= 0 && mode != AUTHZ_WEBHOOK && i < ret->n; i++)
                 if (ret->v[i].mode == (enum authz_mode)mode)
                         kc_field_duplicate(&c->errors, where, type);
@@ -293,14 +305,12 @@ int authz_specs_parse(const char *text, size_t len, struct authz_specs *ret, str
                 return r;
         struct check c = {0};
         KC_CLEANUP(authz_specs_done) struct authz_specs s = {0};
-        static const char *const known[] = {"apiVersion", "kind", "authorizers", NULL};
         const struct json_object *list = kc_json_get(o, "authorizers");
-        c.path = kc_strdup("");
-        check_fields(&c, o, "", known);
-        kc_free(KC_TAKE(c.path));
-        if (kc_json_len(list) == 0)
+        kc_shape_check(&c.errors, o, "", file_shape, KC_SHAPE_REFUSE_UNKNOWN);
+        if (c.errors.n == 0 && kc_json_len(list) == 0)
                 kc_field_required(&c.errors, "authorizers", "at least one authorization mode must be defined");
-        for (size_t i = 0; i < kc_json_len(list); i++) {
+        bool well_formed = c.errors.n == 0;
+        for (size_t i = 0; well_formed && i < kc_json_len(list); i++) {
                 c.path = kc_asprintf("authorizers[%zu]", i);
                 parse_authorizer(&c, kc_json_idx(list, i), &s);
                 kc_free(KC_TAKE(c.path));

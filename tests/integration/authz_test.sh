@@ -94,6 +94,18 @@ hook_config "Deny
 refuses "expressions" 'authorizers[1].webhook.matchConditions: Forbidden: expressions (CEL) are not supported yet' \
     --authorization-config="$WORK/authz.yaml"
 
+hook_config "Deny
+    matchConditions: {expression: \"request.user == 'x'\"}
+    cacheAuthorizedRequests: 'false'"
+refuses "a list that is none" 'authorizers[1].webhook.matchConditions: Invalid value: {"expression":"request.user == '"'x'"'"}: must be a list' \
+    --authorization-config="$WORK/authz.yaml"
+refuses "a boolean that is none" 'authorizers[1].webhook.cacheAuthorizedRequests: Invalid value: "false": must be true or false' \
+    --authorization-config="$WORK/authz.yaml"
+echo '{"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"user":"alice","resource":"*","readonly":"true"}}' \
+    >"$WORK/policies.jsonl"
+refuses "a policy that would let write" 'spec.readonly: Invalid value: "true": must be true or false' \
+    --authorization-mode=ABAC --authorization-policy-file="$WORK/policies.jsonl"
+
 echo "--- a chain with a webhook"
 hook_config NoOpinion
 start_etcd

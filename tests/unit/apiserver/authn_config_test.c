@@ -53,6 +53,22 @@ static void files_are_checked(void **state)
             {JWT(URL, NAMES ", claimValidationRules: [{}]"),
                 "jwt[0].claimValidationRules[0]: Required value: claim or expression is required"},
             {JWT(URL, NAMES ", x: 1"), "jwt[0].x: Forbidden: unknown field"},
+            /* What is no list must not be no condition. */
+            {HEAD "anonymous: {enabled: true, conditions: {path: /livez}}\n",
+                "anonymous.conditions: Invalid value: {\"path\":\"/livez\"}: must be a list"},
+            {HEAD "anonymous: {enabled: 'true', conditions: [/livez]}\n",
+                "[anonymous.enabled: Invalid value: \"true\": must be true or false, anonymous.conditions[0]: Invalid "
+                "value: \"/livez\": must be an object]"},
+            {JWT(URL, NAMES ", claimValidationRules: {claim: hd, requiredValue: a}"),
+                "jwt[0].claimValidationRules: Invalid value: {\"claim\":\"hd\",\"requiredValue\":\"a\"}: must be a "
+                "list"},
+            {JWT(URL, NAMES ", claimValidationRules: [{claim: hd, requiredValue: 5}]"),
+                "jwt[0].claimValidationRules[0].requiredValue: Invalid value: 5: must be a string"},
+            {JWT(URL, NAMES ", userValidationRules: {expression: 'false'}"),
+                "jwt[0].userValidationRules: Invalid value: {\"expression\":\"false\"}: must be a list"},
+            {HEAD "jwt: {issuer: " URL "}\n",
+                "jwt: Invalid value: {\"issuer\":{\"url\":\"https://a\",\"audiences\":[\"b\"]}}: must be a list"},
+            {HEAD "anonymous: null\njwt: null\n", NULL},
             {JWT(URL, NAMES) "- {issuer: " URL ", " NAMES "}\n", "jwt[1].issuer.url: Duplicate value: \"https://a\""},
         };
         (void)state;

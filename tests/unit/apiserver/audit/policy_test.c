@@ -108,6 +108,9 @@ static void test_bad(void **state)
                 const char *rules, *message;
         } rows[] = {
             {"[{}]", "rules[0].level: Required value"},
+            {"[{level: None, users: bot, namespaces: {a: b}}]",
+                "[rules[0].users: Invalid value: \"bot\": must be a list, rules[0].namespaces: Invalid value: "
+                "{\"a\":\"b\"}: must be a list]"},
             {"[{level: Metadata}, {level: Metadata, omitStages: [Early]}]",
                 "rules[1].omitStages[0]: Invalid value: \"Early\": allowed stages are "
                 "[RequestReceived,ResponseStarted,ResponseComplete,Panic]"},
