@@ -12,6 +12,7 @@
 /* Clocks may differ by so much. */
 #define LEEWAY (60 * KC_SEC)
 enum { TOKEN_MAX = 32 << 10 };
+#define TIME_END 253402300800.0 /* the year 10000, in seconds */
 #define LEGACY_ISSUER "kubernetes/serviceaccount"
 
 static int load_keys(struct authn_sa *sa, const struct kc_authn_opts *o, struct kc_error *err)
@@ -97,8 +98,12 @@ static int check_audiences(
 kc_time authn_claim_time(const struct json_object *claims, const char *name)
 {
         const struct json_object *v = kc_json_get(claims, name);
-        if (v && json_object_get_type(v) == json_type_double)
-                return (kc_time)(json_object_get_double(v) * (double)KC_SEC);
+        if (v && json_object_get_type(v) == json_type_double) {
+                double at = json_object_get_double(v);
+                if (!(at < TIME_END)) /* no number is no time either */
+                        return INT64_MAX;
+                return at < 0 ? 0 : (kc_time)(at * (double)KC_SEC);
+        }
         int64_t s = kc_json_int(claims, name, 0);
         return s > INT64_MAX / KC_SEC ? INT64_MAX : s < 0 ? 0 : s * KC_SEC;
 }

@@ -104,9 +104,11 @@ static struct kc_user *make_user(const struct wanted *w)
                 kc_user_add_group(u, KC_GROUP_SERVICEACCOUNTS);
                 kc_user_add_group(u, ns_group);
         }
-        const char *last = strcmp(w->user, KC_USER_ANONYMOUS) == 0 ? KC_GROUP_UNAUTHENTICATED : KC_GROUP_AUTHENTICATED;
-        if (!kc_user_in_group(u, last))
-                kc_user_add_group(u, last);
+        bool anonymous = strcmp(w->user, KC_USER_ANONYMOUS) == 0;
+        /* Who asks for a user that is not authenticated gets none that is. */
+        if (!kc_user_in_group(u, KC_GROUP_UNAUTHENTICATED) &&
+            (anonymous || !kc_user_in_group(u, KC_GROUP_AUTHENTICATED)))
+                kc_user_add_group(u, anonymous ? KC_GROUP_UNAUTHENTICATED : KC_GROUP_AUTHENTICATED);
         for (size_t i = 0; i < w->n_extra; i++)
                 kc_user_add_extra(u, w->extra[i].key, w->extra[i].values[0]);
         return u;

@@ -154,6 +154,7 @@ is "signed with our key" $robot "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims
 is "of the former key and issuer" $robot "$(bearer "$(sign "$WORK/old-sa.key" ES256 "$(claims '.iss = "https://old.issuer"')")")"
 is "expired" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims '.exp = $now - 120')")")"
 is "not yet valid" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims '.nbf = $now + 600')")")"
+is "valid in times that no clock knows" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims '.nbf = 1e300')")")"
 is "without an end" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims 'del(.exp)')")")"
 is "of another issuer" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims '.iss = "https://evil"')")")"
 is "of another subject" 401 "$(bearer "$(sign "$WORK/sa.key" RS256 "$(claims '.sub = "system:serviceaccount:kube-system:robot"')")")"

@@ -216,6 +216,7 @@ is "nor an extra" 'userextras.authentication.k8s.io "b" is forbidden: User "hook
     "$(raw hooked-token GET /api -H 'Impersonate-User: carol' -H 'Impersonate-Extra-Scopes: b' >/dev/null; field .message)"
 is "a service account is another resource" 'serviceaccounts "robot" is forbidden: User "hooked" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "default"' \
     "$(raw hooked-token GET /api -H 'Impersonate-User: system:serviceaccount:default:robot' >/dev/null; field .message)"
+is "who is not authenticated" '["system:masters","system:unauthenticated"]' "$(kubectl auth whoami --as=carol --as-group=system:masters --as-group=system:unauthenticated -o json | jq -c .status.userInfo.groups)"
 is "with the right" '{"groups":["system:serviceaccounts","system:serviceaccounts:default","system:authenticated"],"username":"system:serviceaccount:default:robot"}' \
     "$(kubectl --as=system:serviceaccount:default:robot create -o json --validate=false -f - <<<'
   {"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' | jq -cS .status.userInfo)"
