@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "controller-manager/bootstrap_tokens.h"
 #include "controller-manager/table.h"
@@ -58,7 +59,7 @@ static void sign_all(struct signer *s, const char *content, struct json_object *
                 KC_CLEANUP(kc_freep) char *jws = kc_jws_detached(content, id, key);
                 kc_json_set_str(data, name, jws);
                 *ret_next = KC_MIN(*ret_next, kc_bootstrap_token_expiry(secret));
-                kc_free_secret(key, strlen(key));
+                kc_free_secret_str(key);
                 kc_free(id);
         }
         kc_objects_done(&tokens);

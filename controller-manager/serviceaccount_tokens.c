@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "controller-manager/options.h"
 #include "controller-manager/table.h"
@@ -140,7 +141,7 @@ static int make_token(struct tokens *t, const struct json_object *account, const
         if (r < 0)
                 return kc_error_wrap(err, "generating a token");
         *ret_base64 = kc_base64_encode(token, strlen(token));
-        kc_free_secret(token, strlen(token));
+        kc_free_secret_str(token);
         return 0;
 }
 
@@ -174,7 +175,7 @@ static int fill(struct tokens *t, const struct json_object *account, struct json
                 if (r < 0)
                         return r;
                 kc_json_set_str(data, "token", token);
-                kc_free_secret(token, strlen(token));
+                kc_free_secret_str(token);
         }
         struct json_object *annotations = kc_json_get_mut(metadata, "annotations");
         if (!annotations) {

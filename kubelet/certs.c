@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "kubelet/kubelet_internal.h"
 
@@ -29,9 +30,7 @@ int kc_kubelet_take_over_client_cert(struct kc_kubelet *k, struct kc_error *err)
         int r = kc_kubelet_cert_seed(k->config->cert_dir, CLIENT_PAIR, c, err);
         if (r < 0)
                 return kc_error_wrap(err, "--rotate-certificates");
-        if (c->key_pem)
-                kc_free_secret(c->key_pem, strlen(c->key_pem));
-        c->key_pem = NULL;
+        kc_free_secret_str(KC_TAKE(c->key_pem));
         kc_str_set(&c->cert_pem, NULL);
         kc_free(c->cert_file);
         kc_free(c->key_file);

@@ -10,6 +10,7 @@
 #include "auth/authn_internal.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 
 #define WEBSOCKET_TOKEN_PREFIX "base64url.bearer.authorization.k8s.io."
@@ -217,7 +218,7 @@ static struct kc_user *authenticated(struct kc_user *take_u)
 /* The token of "Bearer <token>"; NULL: another scheme, or nothing behind it. */
 static char *bearer_of_header(const char *authorization)
 {
-        KC_CLEANUP(kc_freep) char *h = authorization ? kc_str_trim(authorization) : NULL;
+        KC_CLEANUP(kc_free_secret_strp) char *h = authorization ? kc_str_trim(authorization) : NULL;
         if (!h || strncasecmp(h, "bearer ", strlen("bearer ")) != 0)
                 return NULL;
         const char *token = h + strlen("bearer ");
@@ -255,7 +256,7 @@ static int by_token(
         const struct authn_token t = {.text = token, .audiences = a->audiences, .may_block = req->may_block};
         KC_CLEANUP(authn_found_done) struct authn_found found = {0};
         int r = a->tokens.authenticate(a->tokens.self, &t, &found, err);
-        kc_free_secret(token, strlen(token));
+        kc_free_secret_str(token);
         ret->user = KC_TAKE(found.user);
         ret->warnings = KC_TAKE(found.warnings);
         ret->annotations = KC_TAKE(found.annotations);

@@ -5,6 +5,7 @@
 #include "auth/authn_internal.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "tls/tls.h"
 
@@ -54,12 +55,6 @@ static char *value_of(const struct json_object *secret, const char *key)
         return kc_buf_take_str(&b);
 }
 
-static void wipe(char **text)
-{
-        if (*text)
-                kc_free_secret(*text, strlen(*text));
-}
-
 /* Why is told in the log only, as upstream. */
 static bool refuse(const struct json_object *secret, const char *why)
 {
@@ -78,7 +73,7 @@ static bool has_expired(const struct bootstrap *b, const struct json_object *sec
 
 static bool is_good(const struct bootstrap *b, const struct json_object *secret, const char *token)
 {
-        KC_CLEANUP(wipe) char *want = value_of(secret, "token-secret");
+        KC_CLEANUP(kc_free_secret_strp) char *want = value_of(secret, "token-secret");
         KC_CLEANUP(kc_freep) char *id = value_of(secret, "token-id");
         KC_CLEANUP(kc_freep) char *usage = value_of(secret, "usage-bootstrap-authentication");
         const char *given = token + ID_LEN + 1;

@@ -1,12 +1,12 @@
 /* Tokens of secrets of type kubernetes.io/service-account-token: they have no end and no audience, so that the secret
  * has to be there still, with this very token (upstream's serviceaccount.NewLegacyValidator). Any thread. */
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "auth/authn_internal.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "tls/tls.h"
 
@@ -43,9 +43,7 @@ static bool holds(const struct json_object *secret, const char *token)
         struct kc_buf b = KC_BUF_INIT;
         bool same = encoded && kc_base64_decode(encoded, strlen(encoded), &b) == 0 &&
                     kc_secret_equal(kc_buf_str(&b), b.len, token, strlen(token));
-        if (b.data)
-                OPENSSL_cleanse(b.data, b.len);
-        kc_buf_done(&b);
+        kc_buf_wipe(&b);
         return same;
 }
 

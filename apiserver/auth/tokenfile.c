@@ -6,6 +6,7 @@
 #include "auth/authn_internal.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 
 enum { TOKEN_FILE_MAX = 16 << 20 };
@@ -72,7 +73,7 @@ static int next_record(struct reader *r, char ***ret, struct kc_error *err)
                 return 0;
         KC_CLEANUP(kc_strv_freep) char **fields = NULL;
         for (;;) {
-                KC_CLEANUP(kc_buf_done) struct kc_buf b = KC_BUF_INIT;
+                KC_CLEANUP(kc_buf_wipe) struct kc_buf b = KC_BUF_INIT;
                 int e;
                 if (*r->at == '"') {
                         r->at++;
@@ -93,13 +94,6 @@ static int next_record(struct reader *r, char ***ret, struct kc_error *err)
         }
         *ret = KC_TAKE(fields);
         return 0;
-}
-
-static void wipe(struct kc_buf *b)
-{
-        if (b->data)
-                OPENSSL_cleanse(b->data, b->len);
-        kc_buf_done(b);
 }
 
 static void wipe_fields(char ***fields)
@@ -137,7 +131,7 @@ static int add_record(struct kc_map *users, const char *path, char **f, int numb
 
 static int load(const char *path, struct kc_map **ret, struct kc_error *err)
 {
-        KC_CLEANUP(wipe) struct kc_buf text = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf text = KC_BUF_INIT;
         int r = kc_file_read(path, TOKEN_FILE_MAX, &text, err);
         if (r < 0)
                 return r;

@@ -6,8 +6,10 @@
 
 #include "api/schema.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "encryption/provider.h"
+#include "json/secret.h"
 #include "json/yaml.h"
 
 enum { CONFIG_MAX = 1 << 20 };
@@ -258,8 +260,8 @@ int kc_encryption_new(
 
 int kc_encryption_load(const char *path, const char *etcd_prefix, struct kc_transforms **ret, struct kc_error *err)
 {
-        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
-        KC_CLEANUP(kc_json_freep) struct json_object *tree = NULL;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf text = KC_BUF_INIT;
+        KC_CLEANUP(kc_json_free_secretp) struct json_object *tree = NULL;
         int r = kc_file_read(path, CONFIG_MAX, &text, err);
         if (r == 0)
                 r = kc_yaml_parse(kc_buf_str(&text), text.len, NULL, &tree, err);

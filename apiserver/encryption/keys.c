@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "encryption/provider.h"
 
@@ -188,9 +189,7 @@ static int parse_key(
                 ret->prefix = kc_asprintf("%s:", name);
         }
         size_t len = raw.len;
-        if (raw.data)
-                OPENSSL_cleanse(raw.data, raw.len);
-        kc_buf_done(&raw);
+        kc_buf_wipe(&raw);
         if (r < 0)
                 return kc_error_set(
                     err, EINVAL, "%s.secret: Invalid value: \"REDACTED\": secrets must be base64 encoded", path);

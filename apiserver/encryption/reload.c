@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "encryption/encryption.h"
 #include "event/loop.h"
@@ -40,7 +41,7 @@ struct attempt {
 
 static void attempt_free(struct attempt *a)
 {
-        kc_buf_done(&a->content);
+        kc_buf_wipe(&a->content);
         kc_transforms_free(a->t);
         kc_error_done(&a->err);
         kc_free(a);
@@ -56,7 +57,7 @@ static void finish(void *arg)
                         kc_log_error(&a->err, "Cannot reload the encryption configuration, keeping the former one");
                 if (a->t) {
                         kc_store_set_transforms(r->store, KC_TAKE(a->t));
-                        kc_buf_done(&r->content);
+                        kc_buf_wipe(&r->content);
                         r->content = a->content;
                         a->content = KC_BUF_INIT;
                         kc_log_info("Reloaded the encryption configuration", "path", r->path);
@@ -153,7 +154,7 @@ void kc_encryption_reload_free(struct kc_encryption_reload *r)
         if (r->attempt) /* its end is posted, or it is that of a loop which runs no more */
                 r->attempt->of = NULL;
         kc_closep(&r->fd);
-        kc_buf_done(&r->content);
+        kc_buf_wipe(&r->content);
         kc_free(r->path);
         kc_free(r->etcd_prefix);
         kc_free(r);

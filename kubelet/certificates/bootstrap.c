@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "daemon/daemon.h"
 #include "kubelet/certificates/certificates.h"
@@ -31,13 +32,6 @@ static int read_pem(const char *file, const char *pem, struct kc_buf *ret, struc
         return kc_file_read(file, MAX_PEM, ret, err);
 }
 
-static void wipe(struct kc_buf *b)
-{
-        if (b->len)
-                explicit_bzero(b->data, b->len);
-        kc_buf_done(b);
-}
-
 /* When the current certificate ends; 0: there is none of use. */
 static kc_time end_of_current(const char *dir, const char *pair)
 {
@@ -50,7 +44,7 @@ static kc_time end_of_current(const char *dir, const char *pair)
                 end = info.not_after;
                 kc_cert_info_done(&info);
         }
-        wipe(&pem);
+        kc_buf_wipe(&pem);
         return end;
 }
 
@@ -67,7 +61,7 @@ int kc_kubelet_cert_seed(const char *dir, const char *pair, const struct kc_clie
                 r = kc_kubelet_cert_store(dir, pair, kc_buf_str(&cert), kc_buf_str(&key), kc_clock_now(NULL), err);
         kc_cert_info_done(&info);
         kc_buf_done(&cert);
-        wipe(&key);
+        kc_buf_wipe(&key);
         return KC_MIN(r, 0);
 }
 

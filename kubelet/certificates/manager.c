@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "client/informer.h"
 #include "kubelet/certificates/certificates.h"
@@ -48,16 +49,10 @@ struct ask {
 static void decide(struct kc_kubelet_certs *c);
 static void read_current(struct kc_kubelet_certs *c);
 
-static void free_key(char *key)
-{
-        if (key)
-                kc_free_secret(key, strlen(key));
-}
-
 static void forget_request(struct kc_kubelet_certs *c)
 {
         kc_informers_free(KC_TAKE(c->watch));
-        free_key(KC_TAKE(c->key));
+        kc_free_secret_str(KC_TAKE(c->key));
 }
 
 static void failed(struct kc_kubelet_certs *c, const struct kc_error *err)
@@ -175,7 +170,7 @@ static int ask_on_pool(struct ask *a, struct kc_error *err)
 
 static void free_ask(struct ask *a)
 {
-        free_key(a->key);
+        kc_free_secret_str(a->key);
         kc_free(a->name);
         kc_error_done(&a->err);
         kc_free(a);
@@ -242,9 +237,7 @@ static void read_current(struct kc_kubelet_certs *c)
                 r = kc_cert_info(kc_buf_str(&pem), pem.len, &c->current, &err);
         if (r < 0 && err.errnum != ENOENT)
                 kc_log_error(&err, "The current certificate is of no use, asking for another", "file", c->path);
-        if (pem.len)
-                explicit_bzero(pem.data, pem.len);
-        kc_buf_done(&pem);
+        kc_buf_wipe(&pem);
         c->expiry = c->current.not_after;
         c->deadline = c->current.not_after
                           ? kc_kubelet_cert_deadline(c->current.not_before, c->current.not_after, kc_rand_double())

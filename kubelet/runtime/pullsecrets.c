@@ -9,8 +9,10 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "kubelet/runtime/images.h"
+#include "json/secret.h"
 
 enum { MAX_REFERENCE = 4096 };
 
@@ -176,13 +178,13 @@ void kc_pull_credentials_find(
                 const struct json_object *data = kc_json_get(kc_object_json(secret), "data");
                 const char *text = kc_json_str(data, ".dockerconfigjson") ?: kc_json_str(data, ".dockercfg");
                 struct kc_buf b = KC_BUF_INIT;
-                KC_CLEANUP(kc_json_freep) struct json_object *config = NULL;
+                KC_CLEANUP(kc_json_free_secretp) struct json_object *config = NULL;
                 if (text && kc_base64_decode(text, strlen(text), &b) == 0 &&
                     kc_json_parse(kc_buf_str(&b), b.len, NULL, &config, NULL) == 0)
                         kc_pull_credentials_add(config, image, ret);
                 else
                         kc_log_warn("Pull secret holds no docker config, ignoring", "secret", name);
-                kc_buf_done(&b);
+                kc_buf_wipe(&b);
         }
 }
 
@@ -191,8 +193,8 @@ void kc_pull_credentials_done(struct kc_pull_credentials *c)
         for (size_t i = 0; i < c->n; i++) {
                 kc_free(c->v[i].server);
                 kc_free(c->v[i].username);
-                kc_free_secret(c->v[i].password, strlen(c->v[i].password));
-                kc_free(c->v[i].identity_token);
+                kc_free_secret_str(c->v[i].password);
+                kc_free_secret_str(c->v[i].identity_token);
         }
         kc_free(c->v);
         *c = (struct kc_pull_credentials){0};

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "kubelet/volumes/volumes_internal.h"
 
@@ -29,7 +30,7 @@ struct kc_tokens {
 static void token_free(void *p)
 {
         struct token *t = p;
-        kc_free_secret(t->text, strlen(t->text));
+        kc_free_secret_str(t->text);
         kc_free(t);
 }
 

@@ -14,6 +14,8 @@
 #include "base/rand.h"
 #include "base/str.h"
 
+enum { READ_CHUNK = 16384 };
+
 void kc_closep(int *fd)
 {
         if (*fd >= 0)
@@ -33,25 +35,32 @@ int kc_file_read(const char *path, size_t max, struct kc_buf *ret, struct kc_err
         if (fd < 0)
                 return fail(err, "open", path);
         size_t start = ret->len;
+        struct stat st;
+        /* At once: a buffer that grows leaves pieces of what may be a key on the heap. */
+        if (fstat(fd, &st) == 0 && st.st_size > 0)
+                kc_buf_reserve(ret, KC_MIN((size_t)st.st_size, max) + 1);
         for (;;) {
-                char chunk[16384];
-                ssize_t n = read(fd, chunk, sizeof(chunk));
+                size_t left = max - (ret->len - start);
+                if (ret->cap - ret->len < 2)
+                        kc_buf_reserve(ret, READ_CHUNK);
+                /* One byte more than is allowed tells that there is one. */
+                ssize_t n = read(fd, ret->data + ret->len, KC_MIN(ret->cap - ret->len - 1, KC_MAX(left + 1, left)));
                 if (n < 0 && errno == EINTR)
                         continue;
                 int r = 0;
                 if (n < 0)
                         r = fail(err, "read", path);
-                else if ((size_t)n > max - (ret->len - start))
+                else if ((size_t)n > left)
                         r = kc_error_set(err, EFBIG, "read %s: more than %zu bytes", path, max);
                 if (r < 0) {
                         ret->len = start;
-                        if (ret->data)
-                                ret->data[start] = '\0';
+                        ret->data[start] = '\0';
                         return r;
                 }
+                ret->len += (size_t)n;
+                ret->data[ret->len] = '\0';
                 if (n == 0)
                         return 0;
-                kc_buf_add(ret, chunk, (size_t)n);
         }
 }
 

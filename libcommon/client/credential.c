@@ -10,8 +10,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "client/rest_internal.h"
+#include "json/secret.h"
 
 enum { TOKEN_MAX = 64 << 10, PLUGIN_TIMEOUT_MS = 60000, PLUGIN_OUTPUT_MAX = 1 << 20 };
 #define TOKEN_FILE_PERIOD (60 * KC_SEC)
@@ -69,7 +71,7 @@ static int run_plugin(const struct kc_credential *c, struct json_object **ret, s
                         kc_strv_push(&argv, kc_json_as_str(kc_json_idx(args, i)));
         KC_CLEANUP(kc_strv_freep) char **env = plugin_env(c);
         struct kc_proc_opts opts = {.timeout_ms = PLUGIN_TIMEOUT_MS, .max_output = PLUGIN_OUTPUT_MAX, .env = env};
-        KC_CLEANUP(kc_buf_done) struct kc_buf out = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf out = KC_BUF_INIT;
         KC_CLEANUP(kc_buf_done) struct kc_buf complaint = KC_BUF_INIT;
         int status = 0;
         int r = kc_proc_run(argv, &opts, &status, &out, &complaint, err);
@@ -85,7 +87,7 @@ static int run_plugin(const struct kc_credential *c, struct json_object **ret, s
 /* Under the lock, or before anyone else has c. */
 static int refresh_plugin(struct kc_credential *c, struct kc_error *err)
 {
-        KC_CLEANUP(kc_json_freep) struct json_object *answer = NULL;
+        KC_CLEANUP(kc_json_free_secretp) struct json_object *answer = NULL;
         int r = run_plugin(c, &answer, err);
         if (r < 0)
                 return r;
@@ -94,7 +96,8 @@ static int refresh_plugin(struct kc_credential *c, struct kc_error *err)
         const char *key = kc_json_str(status, "clientKeyData"), *expires = kc_json_str(status, "expirationTimestamp");
         if (!token && !(cert && key))
                 return kc_error_set(err, EINVAL, "exec plugin didn't return a token or cert/key pair");
-        kc_str_set(&c->token, token);
+        kc_free_secret_str(c->token);
+        c->token = kc_strdup(token);
         if (!c->cert_pem) {
                 kc_str_set(&c->cert_pem, cert);
                 kc_str_set(&c->key_pem, key);
@@ -114,11 +117,11 @@ static void refresh_file(struct kc_credential *c)
         if (c->token && now - c->token_read < TOKEN_FILE_PERIOD)
                 return;
         struct kc_error err = KC_ERROR_INIT;
-        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf text = KC_BUF_INIT;
         if (kc_file_read(c->token_file, TOKEN_MAX, &text, &err) < 0) {
                 kc_log_error(&err, "Cannot read the token file, ignoring", "file", c->token_file);
         } else {
-                kc_free(c->token);
+                kc_free_secret_str(c->token);
                 c->token = kc_str_trim(kc_buf_str(&text));
                 c->token_read = now;
         }
@@ -133,7 +136,7 @@ int kc_credential_new(const struct kc_client_config *config, struct kc_credentia
         c->token_file = kc_strdup(config->token_file);
         c->cluster_server = kc_strdup(config->server);
         if (config->username) {
-                KC_CLEANUP(kc_freep)
+                KC_CLEANUP(kc_free_secret_strp)
                 char *pair = kc_asprintf("%s:%s", config->username, config->password ? config->password : "");
                 c->basic = kc_base64_encode(pair, strlen(pair));
         }
@@ -166,7 +169,7 @@ int kc_credential_prepare(struct kc_credential *c, struct kc_error *err)
                 int64_t lifetime = 0;
                 r = c->source.fetch(c->source.arg, &token, &lifetime, err);
                 if (r == 0) {
-                        kc_free(c->token);
+                        kc_free_secret_str(c->token);
                         c->token = token;
                         c->use_until = lifetime ? kc_clock_mono(NULL) + lifetime : 0;
                 }
@@ -182,11 +185,9 @@ void kc_credential_free(struct kc_credential *c)
         if (c->source.free)
                 c->source.free(c->source.arg);
         pthread_mutex_destroy(&c->lock);
-        if (c->token)
-                kc_free_secret(c->token, strlen(c->token));
-        if (c->key_pem)
-                kc_free_secret(c->key_pem, strlen(c->key_pem));
-        kc_free(c->basic);
+        kc_free_secret_str(c->token);
+        kc_free_secret_str(c->key_pem);
+        kc_free_secret_str(c->basic);
         kc_free(c->token_file);
         kc_free(c->cluster_server);
         kc_free(c->cert_pem);
@@ -218,7 +219,7 @@ bool kc_credential_rejected(struct kc_credential *c)
 {
         if (c->source.fetch) {
                 pthread_mutex_lock(&c->lock);
-                kc_free(KC_TAKE(c->token));
+                kc_free_secret_str(KC_TAKE(c->token));
                 pthread_mutex_unlock(&c->lock);
                 return true;
         }

@@ -7,7 +7,9 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include "base/str.h"
+#include "json/secret.h"
 #include "json/yaml.h"
 
 enum { KUBECONFIG_MAX = 16 << 20 };
@@ -60,7 +62,7 @@ static char *absolute_dir(const char *path)
 
 static int load_one(const char *path, struct json_object **ret, struct kc_error *err)
 {
-        KC_CLEANUP(kc_buf_done) struct kc_buf text = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf text = KC_BUF_INIT;
         int r = kc_file_read(path, KUBECONFIG_MAX, &text, err);
         if (r < 0)
                 return r;
@@ -148,10 +150,10 @@ static int decode_pem(const struct json_object *body, const char *key, char **re
         const char *data = kc_json_str(body, key);
         if (kc_str_empty(data))
                 return 0;
-        KC_CLEANUP(kc_buf_done) struct kc_buf pem = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf pem = KC_BUF_INIT;
         if (kc_base64_decode(data, strlen(data), &pem) < 0)
                 return kc_error_set(err, EINVAL, "illegal base64 data in %s", key);
-        kc_free(*ret);
+        kc_free_secret_str(*ret);
         *ret = kc_buf_take_str(&pem);
         return 0;
 }
@@ -275,7 +277,7 @@ static int in_cluster(struct kc_client_config *ret, struct kc_error *err)
                     "be "
                     "defined");
         KC_CLEANUP(kc_freep) char *token_file = kc_path_join(SERVICE_ACCOUNT_DIR, "token");
-        KC_CLEANUP(kc_buf_done) struct kc_buf token = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_wipe) struct kc_buf token = KC_BUF_INIT;
         int r = kc_file_read(token_file, KUBECONFIG_MAX, &token, err);
         if (r < 0)
                 return r;
@@ -299,15 +301,9 @@ int kc_client_config_for_daemon(const char *kubeconfig_path, struct kc_client_co
                 return in_cluster(ret, err);
         KC_CLEANUP(kc_strv_freep) char **paths = NULL;
         kc_strv_push(&paths, kubeconfig_path);
-        KC_CLEANUP(kc_json_freep) struct json_object *config = NULL;
+        KC_CLEANUP(kc_json_free_secretp) struct json_object *config = NULL;
         int r = kc_kubeconfig_load(paths, &config, err);
         return r < 0 ? r : kc_kubeconfig_resolve(config, NULL, ret, err);
-}
-
-static void free_secret(char *s)
-{
-        if (s)
-                kc_free_secret(s, strlen(s));
 }
 
 void kc_client_config_done(struct kc_client_config *c)
@@ -318,11 +314,11 @@ void kc_client_config_done(struct kc_client_config *c)
         kc_free(c->cert_file);
         kc_free(c->cert_pem);
         kc_free(c->key_file);
-        free_secret(c->key_pem);
-        free_secret(c->token);
+        kc_free_secret_str(c->key_pem);
+        kc_free_secret_str(c->token);
         kc_free(c->token_file);
         kc_free(c->username);
-        free_secret(c->password);
+        kc_free_secret_str(c->password);
         kc_free(c->tls_server_name);
         kc_free(c->proxy_url);
         kc_free(c->as_user);

@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/ip.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 
 enum {
@@ -89,6 +90,16 @@ static int parse_host_port(const char *s, size_t len, struct kc_proxy *p)
         return *p->host && kc_str_to_u64(p->port, &n) == 0 && n > 0 && n <= 65535 ? 0 : -EINVAL;
 }
 
+/* Names the URL without the password in it, as Go's URL.Redacted. */
+static int refuse(const char *url, struct kc_error *err)
+{
+        const char *slashes = strstr(url, "//"), *user = slashes ? slashes + 2 : url;
+        const char *at = strrchr(user, '@'), *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
+        if (!colon)
+                return kc_error_set(err, EINVAL, "invalid proxy URL \"%s\"", url);
+        return kc_error_set(err, EINVAL, "invalid proxy URL \"%.*s:xxxxx%s\"", (int)(colon - url), url, at);
+}
+
 int kc_proxy_parse(const char *url, struct kc_proxy *ret, struct kc_error *err)
 {
         struct kc_proxy p = {0};
@@ -107,7 +118,7 @@ int kc_proxy_parse(const char *url, struct kc_proxy *ret, struct kc_error *err)
         }
         if (r < 0) {
                 kc_proxy_done(&p);
-                return kc_error_set(err, EINVAL, "invalid proxy URL \"%s\"", url);
+                return refuse(url, err);
         }
         *ret = p;
         return 0;
@@ -118,8 +129,7 @@ void kc_proxy_done(struct kc_proxy *p)
         kc_free(p->host);
         kc_free(p->port);
         kc_free(p->user);
-        if (p->password)
-                kc_free_secret(p->password, strlen(p->password));
+        kc_free_secret_str(p->password);
         *p = (struct kc_proxy){0};
 }
 

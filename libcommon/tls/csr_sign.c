@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "tls/csr_internal.h"
 #include "tls/tls.h"
@@ -38,8 +39,7 @@ static int load(struct kc_ca *ca, const char *cert_file, const char *key_file, s
         KC_CLEANUP(BIO_freep) BIO *key_bio = BIO_new_mem_buf(key.data, (int)key.len);
         ca->cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
         ca->key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
-        OPENSSL_cleanse(key.data, key.len);
-        kc_buf_done(&key);
+        kc_buf_wipe(&key);
         ERR_clear_error();
         if (!ca->cert)
                 return kc_error_set(err, EINVAL, "error parsing CA cert file \"%s\": no PEM certificate", cert_file);

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "tls/jwt_internal.h"
 #include "tls/tls.h"
@@ -131,8 +132,7 @@ int kc_jwt_keys_load(const char *path, struct kc_jwt_key ***ret, size_t *ret_n, 
         }
         BIO_free(bio);
         ERR_clear_error();
-        OPENSSL_cleanse(file.data, file.len);
-        kc_buf_done(&file);
+        kc_buf_wipe(&file);
         if (n == 0)
                 return kc_error_set(err, EINVAL, "data does not contain any valid RSA or ECDSA keys: %s", path);
         *ret = keys;

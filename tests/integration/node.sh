@@ -43,7 +43,7 @@ start_kubelet() {
     "$KUBEC_BIN/kubelet" --kubeconfig="$WORK/admin.kubeconfig" --hostname-override=node1 --node-ip=10.123.9.1 \
         --container-runtime-endpoint="unix://$SOCK" --root-dir="$WORK/kubelet" --cert-dir="$WORK/kubelet/pki" \
         --pod-manifest-path="$WORK/manifests" --pod-logs-dir="$WORK/logs/pods" --container-log-dir="$WORK/logs/containers" \
-        --cni-conf-dir="$WORK/cni" --address=10.123.9.1 --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v=2 \
+        --cni-conf-dir="$WORK/cni" --address=10.123.9.1 --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v="${KUBELET_V:-2}" \
         >>"$WORK/kubelet.log" 2>&1 &
     KUBELET_PID=$!
     PIDS+=("$KUBELET_PID")
@@ -78,11 +78,11 @@ POD
 
 FOREVER="trap 'exit 0' TERM; echo started; while true; do sleep 0.1; done"
 
-# A control plane, a containerd that has the images pause and busybox, and the kubelet.
+# start_node [apiserver flags...]: a control plane, a containerd that has the images pause and busybox, and the kubelet.
 start_node() {
     mkdir -p "$WORK/manifests" "$WORK/images"
     start_control_plane --kubelet-client-certificate="$WORK/admin.crt" --kubelet-client-key="$WORK/admin.key" \
-        --kubelet-preferred-address-types=InternalIP
+        --kubelet-preferred-address-types=InternalIP "$@"
     "$KUBECTL" apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"default"}}'
     start_containerd || { fail "containerd does not start"; exit 1; }
     "$TESTS_DIR/../deploy/images/build" "$WORK/images" >/dev/null

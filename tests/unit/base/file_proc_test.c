@@ -51,6 +51,9 @@ static void test_write_and_read(void **state)
         assert_int_equal(kc_file_read(path, 5, &b, &err), 0);
         assert_string_equal(b.data, "> hello");
         assert_int_equal(kc_file_write_atomic(path, "hi", 2, 0600, &err), 0);
+        assert_int_equal(kc_file_read(path, 2, &b, &err), 0);
+        assert_string_equal(b.data, "> hellohi");
+        b.len -= 2;
         assert_int_equal(kc_file_read(path, 1, &b, &err), -EFBIG);
         assert_string_equal(b.data, "> hello");
         assert_int_equal(kc_file_read("/nowhere/f", 10, &b, &err), -ENOENT);

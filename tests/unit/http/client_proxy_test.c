@@ -204,6 +204,10 @@ static void test_bad_proxies(void **state)
                 assert_non_null(strstr(kc_error_message(&err), "invalid proxy URL"));
                 kc_error_done(&err);
         }
+        struct kc_http_client_opts o = {.proxy_url = "http://u:hunter2@h:99999"};
+        assert_int_equal(kc_http_client_new(NULL, &o, &c, &err), -EINVAL);
+        assert_non_null(strstr(kc_error_message(&err), "invalid proxy URL \"http://u:xxxxx@h:99999\""));
+        kc_error_done(&err);
 }
 
 static void expect_proxy(const struct http_proxies *p, bool https, const char *host, const char *port, const char *want)
