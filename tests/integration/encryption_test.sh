@@ -71,7 +71,8 @@ kubectl create secret generic watched --from-literal=password=x >/dev/null
 eventually 10 grep -q '^watched=eA==' "$WORK/watched" || fail "the watch misses a secret"
 
 stop_apiserver
-config "{resources: [secrets, configmaps], providers: [{secretbox: {keys: [$B]}}, {aescbc: {keys: [$A]}}]}"
+# The server's own ConfigMaps lie there as they were written before.
+config "{resources: [secrets, configmaps], providers: [{secretbox: {keys: [$B]}}, {aescbc: {keys: [$A]}}, {identity: {}}]}"
 start_apiserver --encryption-provider-config="$WORK/enc.yaml"
 wait_ready
 is "after a restart" hunter2 "$(kubectl get secret old -o jsonpath='{.data.password}' | base64 -d)"

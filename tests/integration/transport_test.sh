@@ -89,7 +89,19 @@ open(d + "/many", "w").write("".join("X-%d: y\n" % i for i in range(600)))
 # Each line has the one before nine times: 9^12 nodes, were they made.
 lines = ["x0: &x0 [a,a,a,a,a,a,a,a,a]"] + ["x%d: &x%d [%s]" % (i, i, ",".join(["*x%d" % (i - 1)] * 9)) for i in range(1, 12)]
 open(d + "/aliases.yaml", "w").write("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}\n" + "\n".join(lines) + "\n")
-open(d + "/nodes.json", "w").write('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n"},"x":[' + "[]," * 1000000 + "[]]}")
+open(d + "/nodes.json", "w").write('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n"},"x":[' + "[]," * 400000 + "[]]}")
+for n in 127, 128:
+    open(d + "/depth-%d.json" % n, "w").write('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"j%d"},"x":' % n + "[" * n + "]" * n + "}")
+    open(d + "/depth-%d.yaml" % n, "w").write("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y%d}\nx: " % n + "[" * n + "]" * n + "\n")
+open(d + "/pod.json", "w").write(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "large"}, "spec": {
+    "automountServiceAccountToken": False, "containers": [{"name": "c", "image": "i", "env": [{"name": "A", "value": "x" * 2000000}]}]}}))
+patterns = {"a": "((a{9999}){9999}){9999}", "b": "(" * 300 + ")" * 300}
+open(d + "/crd.json", "w").write(json.dumps({
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "as.x.io"}, "spec": {
+        "group": "x.io", "scope": "Cluster", "names": {"plural": "as", "singular": "a", "kind": "A", "listKind": "AList"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+            "type": "object", "properties": {k: {"type": "string", "pattern": p} for k, p in patterns.items()}}}}]}}))
+open(d + "/requirements", "w").write(",".join("k%d" % i for i in range(4097)))
 PY
 patch() { api PATCH $CONFIGMAPS/c -H 'Content-Type: application/json-patch+json' --data-binary "@$WORK/$1" >/dev/null; }
 patch patch-10000
@@ -111,8 +123,29 @@ PY
 )"
 api POST $CONFIGMAPS -H 'Content-Type: application/yaml' --data-binary "@$WORK/aliases.yaml" >/dev/null
 answers "aliases of aliases" 400 BadRequest
-api POST "$CONFIGMAPS?fieldValidation=Ignore" -H 'Content-Type: application/json' --data-binary "@$WORK/nodes.json" >/dev/null
-has "a million nodes" "$(code)" "201 400 413"
+has "aliases of aliases" "document contains excessive aliasing or too many values" "$(field .message)"
+ignoring() { api POST "$CONFIGMAPS?fieldValidation=Ignore" -H "Content-Type: application/${1##*.}" --data-binary "@$WORK/$1" >/dev/null; }
+ignoring nodes.json
+answers "400,000 values and some" 400 BadRequest
+has "400,000 values and some" "too many values" "$(field .message)"
+for f in json yaml; do
+    ignoring depth-127.$f
+    is "128 levels of $f: code" 201 "$(code)"
+    ignoring depth-128.$f
+    answers "129 levels of $f" 400 BadRequest
+    has "129 levels of $f" "exceeded max depth" "$(field .message)"
+done
+kubectl create serviceaccount default >/dev/null
+api POST /api/v1/namespaces/default/pods -H 'Content-Type: application/json' --data-binary "@$WORK/pod.json" >/dev/null
+answers "an object of 2 MB" 413 RequestEntityTooLarge
+is "an object of 2 MB" "etcdserver: request is too large" "$(field .message)"
+api POST /apis/apiextensions.k8s.io/v1/customresourcedefinitions -H 'Content-Type: application/json' --data-binary "@$WORK/crd.json" >/dev/null
+answers "patterns" 422 Invalid
+has "a pattern that would be large" "regular expression is too large" "$(field .message)"
+has "a pattern that is deep" "parentheses are too deeply nested" "$(field .message)"
+api GET $CONFIGMAPS --http1.1 -G --data-urlencode "labelSelector@$WORK/requirements" >/dev/null
+answers "a selector of 4,097 requirements" 400 BadRequest
+is "a selector of 4,097 requirements" "more than 4096 requirements" "$(field .message)"
 api GET "/api/v1/namespaces/default/$(head -c 100000 /dev/zero | tr '\0' a)" --http1.1 >/dev/null
 is "a path of 100,000 bytes: code" 404 "$(code)"
 is "still the same process" "$APISERVER_PID" "$(pgrep -P $$ -x kube-apiserver)"
