@@ -1,5 +1,5 @@
 /* Resources without a server: those that are built in. Main thread. */
-#include "api/schema.h"
+#include "api/served.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
@@ -33,7 +33,7 @@ static void add_version(struct kc_resource_map *m, const struct kc_group_version
 void kc_cli_use_local_map(struct kc_cli *c)
 {
         size_t n;
-        const struct kc_group_version *const *all = kc_schema_group_versions(&n);
+        const struct kc_group_version *const *all = kc_schema_all_group_versions(&n);
         c->local = true;
         if (c->map)
                 return;

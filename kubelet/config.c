@@ -135,10 +135,10 @@ static const struct setting settings[] = {
 
 /* Accepted for compatibility: set by common installers, of no effect here. */
 static const char *const ignored[] = {"container-runtime", "pod-infra-container-image", "network-plugin",
-    "cloud-provider", "feature-gates", "protect-kernel-defaults", "v-module", "make-iptables-util-chains",
-    "kernel-memcg-notification", "enable-server", "event-qps", "event-burst", "enforce-node-allocatable",
-    "topology-manager-policy", "cpu-manager-policy", "provider-id", "hairpin-mode", "pod-cidr", "runtime-cgroups",
-    "kubelet-cgroups", "system-cgroups"};
+    "cloud-provider", "protect-kernel-defaults", "v-module", "make-iptables-util-chains", "kernel-memcg-notification",
+    "enable-server", "event-qps", "event-burst", "enforce-node-allocatable", "topology-manager-policy",
+    "cpu-manager-policy", "provider-id", "hairpin-mode", "pod-cidr", "runtime-cgroups", "kubelet-cgroups",
+    "system-cgroups"};
 
 static void *at(struct kc_kubelet_config *c, const struct setting *s)
 {
@@ -216,7 +216,7 @@ void kc_kubelet_config_done(struct kc_kubelet_config *c)
                 else if (settings[i].kind == KC_FLAG_STRV || settings[i].kind == KC_FLAG_MAP)
                         kc_strv_free(*(char ***)at(c, &settings[i]));
         }
-        kc_free(c->common.logging_format);
+        kc_daemon_flags_done(&c->common);
         *c = (struct kc_kubelet_config){0};
 }
 
@@ -351,6 +351,8 @@ int kc_kubelet_config_parse(int argc, char **argv, struct kc_kubelet_config *ret
                 r = kc_component_config_load(c->config_file, versions, "KubeletConfiguration", &file, err);
                 if (r == 0)
                         r = kc_kubelet_config_apply(c, file, flag_given, flags, err);
+                if (r == 0)
+                        r = kc_daemon_take_features(&c->common, kc_json_get(file, "featureGates"), err);
                 if (r < 0)
                         return r;
         }

@@ -61,6 +61,8 @@ static int load_config(struct kc_proxy_options *o, const struct kc_flag *flags, 
         if (rc == 0)
                 rc = kc_config_take_duration(
                     flags, "iptables-sync-period", c, "nftables.syncPeriod", &o->sync_period, err);
+        if (rc == 0)
+                rc = kc_daemon_take_features(&o->common, kc_json_get(c, "featureGates"), err);
         return rc;
 }
 
@@ -147,7 +149,7 @@ void kc_proxy_options_done(struct kc_proxy_options *o)
         kc_free(o->healthz_bind_address);
         kc_free(o->metrics_bind_address);
         kc_strv_free(o->nodeport_addresses);
-        kc_free(o->common.logging_format);
+        kc_daemon_flags_done(&o->common);
 }
 
 int kc_proxy_split_address(const char *address, char **ret_host, int *ret_port, struct kc_error *err)

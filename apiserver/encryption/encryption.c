@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/schema.h"
+#include "api/served.h"
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/str.h"
@@ -187,7 +187,7 @@ static void add_places(
     struct encryption *e, const char *pattern, const struct entry *entry, const char *etcd_prefix, bool *ret_any)
 {
         size_t n;
-        const struct kc_group_version *const *gvs = kc_schema_group_versions(&n);
+        const struct kc_group_version *const *gvs = kc_schema_all_group_versions(&n);
         for (size_t i = 0; i < n; i++)
                 for (size_t j = 0; j < gvs[i]->n_resources; j++) {
                         const struct kc_resource *row = &gvs[i]->resources[j];

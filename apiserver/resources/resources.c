@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/selector.h"
+#include "api/served.h"
 #include "api/status.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -102,7 +103,7 @@ static void add_row(struct kc_resources *rs, const struct kc_resource *row)
 static void each_row(struct kc_resources *rs, void (*fn)(struct kc_resources *rs, const struct kc_resource *row))
 {
         size_t n;
-        const struct kc_group_version *const *gvs = kc_schema_group_versions(&n);
+        const struct kc_group_version *const *gvs = kc_schema_all_group_versions(&n);
         for (size_t i = 0; i < n; i++)
                 for (size_t j = 0; j < gvs[i]->n_resources; j++)
                         if (is_stored(&gvs[i]->resources[j]))

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/served.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -276,6 +277,8 @@ int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **
         o->anonymous_given = kc_flags_given(flags, "anonymous-auth");
         r = check(o, err);
         if (r == 0)
+                r = kc_schema_serve(o->runtime_config, err);
+        if (r == 0)
                 r = check_authentication(o, err);
         if (r == 0)
                 r = check_front_proxy(o, err);
@@ -284,26 +287,26 @@ int kc_apiserver_options_parse(struct kc_apiserver_options *o, int argc, char **
 
 void kc_apiserver_options_done(struct kc_apiserver_options *o)
 {
-        char *const strings[] = {o->common.logging_format, o->encryption_config, o->etcd_cafile, o->etcd_certfile,
-            o->etcd_keyfile, o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address,
-            o->external_hostname, o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->client_ca_file,
-            o->token_auth_file, o->service_account_signing_key_file, o->service_account_jwks_uri,
-            o->service_cluster_ip_range, o->service_node_port_range, o->kubelet_client_certificate,
-            o->kubelet_client_key, o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised,
-            o->authorization_config, o->authorization_policy_file, o->authorization_webhook_config_file,
-            o->authorization_webhook_version, o->swagger_ui_dir, o->requestheader_client_ca_file,
-            o->authentication_config, o->webhook_config, o->webhook_version, o->oidc.issuer_url, o->oidc.client_id,
-            o->oidc.ca_file, o->oidc.username_claim, o->oidc.username_prefix, o->oidc.groups_claim,
-            o->oidc.groups_prefix};
+        char *const strings[] = {o->encryption_config, o->etcd_cafile, o->etcd_certfile, o->etcd_keyfile,
+            o->etcd_prefix, o->storage_backend, o->bind_address, o->advertise_address, o->external_hostname,
+            o->tls_cert_file, o->tls_private_key_file, o->cert_dir, o->client_ca_file, o->token_auth_file,
+            o->service_account_signing_key_file, o->service_account_jwks_uri, o->service_cluster_ip_range,
+            o->service_node_port_range, o->kubelet_client_certificate, o->kubelet_client_key,
+            o->kubelet_certificate_authority, o->serving_cert, o->serving_key, o->advertised, o->authorization_config,
+            o->authorization_policy_file, o->authorization_webhook_config_file, o->authorization_webhook_version,
+            o->swagger_ui_dir, o->requestheader_client_ca_file, o->authentication_config, o->webhook_config,
+            o->webhook_version, o->oidc.issuer_url, o->oidc.client_id, o->oidc.ca_file, o->oidc.username_claim,
+            o->oidc.username_prefix, o->oidc.groups_claim, o->oidc.groups_prefix};
         char **const lists[] = {o->etcd_servers, o->service_account_key_files, o->service_account_issuers,
             o->api_audiences, o->authorization_modes, o->enable_admission, o->disable_admission, o->oidc.signing_algs,
             o->oidc.required_claim, o->requestheader_allowed_names, o->requestheader_username_headers,
             o->requestheader_uid_headers, o->requestheader_group_headers, o->requestheader_extra_prefixes,
-            o->kubelet_preferred_address_types, o->authorization_always_allow_paths};
+            o->kubelet_preferred_address_types, o->authorization_always_allow_paths, o->runtime_config};
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         for (size_t i = 0; i < KC_ARRAY_LEN(lists); i++)
                 kc_strv_free(lists[i]);
+        kc_daemon_flags_done(&o->common);
         kc_audit_flags_done(&o->audit);
         kc_tls_flags_done(&o->tls);
         *o = (struct kc_apiserver_options){0};

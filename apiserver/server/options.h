@@ -27,6 +27,7 @@ struct kc_apiserver_options {
         int64_t request_timeout, shutdown_delay_duration; /* usec */
         int min_request_timeout;                          /* seconds */
         int http2_max_streams;
+        char **runtime_config; /* strv; has been applied (api/served.h) */
         /* authentication */
         bool anonymous_auth, enable_bootstrap_token_auth;
         char *token_auth_file;

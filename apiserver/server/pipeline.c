@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/served.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "server/server_internal.h"
@@ -175,7 +176,7 @@ enum stage_result stage_request_info(struct api_req *q)
         }
         if (!q->info.is_resource)
                 return STAGE_NEXT;
-        q->row = kc_schema_resource(q->info.group, q->info.version, q->info.resource);
+        q->row = kc_schema_served_resource(q->info.group, q->info.version, q->info.resource);
         if (q->row)
                 q->stored = kc_resources_find(q->server->resources, q->row->group, q->row->resource);
         if (q->row && q->info.subresource[0])

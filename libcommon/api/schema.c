@@ -36,12 +36,6 @@ const struct kc_type *kc_schema_scalar(enum kc_type_kind kind)
         return &kc_schema_scalars[kind];
 }
 
-const struct kc_group_version *const *kc_schema_group_versions(size_t *ret_n)
-{
-        *ret_n = kc_schema_n_gvs;
-        return kc_schema_gv_index;
-}
-
 const struct kc_type *const *kc_schema_types(size_t *ret_n)
 {
         *ret_n = kc_schema_n_types;

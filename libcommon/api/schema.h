@@ -129,7 +129,7 @@ struct kc_group_version {
         size_t n_resources;
 };
 
-/* All built-in group-versions, in discovery order. */
+/* The built-in group-versions that are served (served.h), in discovery order. */
 const struct kc_group_version *const *kc_schema_group_versions(size_t *ret_n);
 /* NULL: none. version NULL: the preferred one. */
 const struct kc_resource *kc_schema_resource(const char *group, const char *version, const char *resource);

@@ -1,4 +1,5 @@
 /* client-go's metrics, fed by the client layer's observer, and kubernetes_build_info. Any thread. */
+#include "base/features.h"
 #include "client/observe.h"
 #include "client/workqueue.h"
 #include "daemon/health.h"
@@ -141,4 +142,17 @@ void kc_metrics_init_client(void)
         kc_metric_set(build, 1,
             KC_LABELS(v.build_date, v.compiler, v.git_commit, v.git_tree_state, v.git_version, v.go_version, v.major,
                 v.minor, v.platform));
+}
+
+static void feature_enabled(const char *name, const char *stage, bool enabled, void *metric)
+{
+        kc_metric_set(metric, enabled, KC_LABELS(name, stage));
+}
+
+void kc_metrics_init_features(void)
+{
+        struct kc_metric *m = kc_metric_gauge("kubernetes_feature_enabled",
+            "[BETA] This metric records the data about the stage and enablement of a k8s feature.",
+            KC_LABELS("name", "stage"));
+        kc_features_each(feature_enabled, m);
 }

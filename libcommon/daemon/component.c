@@ -28,12 +28,13 @@ void kc_component_options_done(struct kc_component_options *o)
 {
         char *const strings[] = {o->kubeconfig, o->bind_address, o->cert_file, o->key_file, o->cert_dir,
             o->client_ca_file, o->authentication_kubeconfig, o->authorization_kubeconfig, o->lease_name,
-            o->lease_namespace, o->common.logging_format};
+            o->lease_namespace};
 
         for (size_t i = 0; i < KC_ARRAY_LEN(strings); i++)
                 kc_free(strings[i]);
         kc_strv_free(o->always_allow_paths);
         kc_tls_flags_done(&o->tls);
+        kc_daemon_flags_done(&o->common);
         *o = (struct kc_component_options){0};
 }
 

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/features.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -47,11 +48,36 @@ int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag 
         }
         if (common->version)
                 return print("Kubernetes " KC_KUBE_VERSION "\n");
+        r = kc_features_set(common->feature_gates, err);
+        if (r < 0)
+                return r;
         kc_log_set_verbosity(common->verbosity);
         const char *format = kc_str_empty(common->logging_format) ? "text" : common->logging_format;
         if (kc_log_set_format(format) < 0)
                 return kc_error_set(err, EINVAL, "format: Invalid value: \"%s\": Unsupported log format", format);
         return 0;
+}
+
+void kc_daemon_flags_done(struct kc_daemon_flags *f)
+{
+        kc_free(f->logging_format);
+        kc_strv_free(f->feature_gates);
+        *f = (struct kc_daemon_flags){0};
+}
+
+int kc_daemon_take_features(const struct kc_daemon_flags *f, const struct json_object *gates, struct kc_error *err)
+{
+        KC_CLEANUP(kc_strv_freep) char **pairs = NULL;
+        if (gates && !kc_json_is_obj(gates))
+                return kc_error_set(err, EINVAL, "featureGates: want a map of booleans");
+        KC_JSON_FOREACH(gates, name, value)
+        {
+                if (!json_object_is_type(value, json_type_boolean))
+                        return kc_error_set(err, EINVAL, "featureGates[%s]: want a boolean", name);
+                kc_strv_pushf(&pairs, "%s=%s", name, json_object_get_boolean(value) ? "true" : "false");
+        }
+        KC_CLEANUP(kc_strv_freep) char **merged = kc_features_merge(f->feature_gates, pairs);
+        return kc_features_set(merged, err);
 }
 
 int kc_daemon_init(const char *name, struct kc_error *err)
@@ -74,6 +100,8 @@ int kc_daemon_init(const char *name, struct kc_error *err)
         if (OPENSSL_init_ssl(0, NULL) != 1)
                 return kc_error_set(err, EIO, "cannot initialize OpenSSL");
         kc_metrics_init_client();
+        kc_metrics_init_features();
+        kc_features_warn();
         kc_log_v(2, "Process initialized", "component", name, "version", KC_KUBE_VERSION);
         return 0;
 }

@@ -10,25 +10,35 @@
 #include "event/loop.h"
 #include "event/worker.h"
 
-/* Flags that every daemon has: --v, --logging-format, --version, --help, --kubeconfig is each daemon's own. */
+/* Flags that every daemon has: --v, --logging-format, --feature-gates, --version, --help; --kubeconfig is each daemon's
+ * own. */
 struct kc_daemon_flags {
         int verbosity;
         char *logging_format;
+        char **feature_gates; /* strv of "Name=true" */
         bool version, help;
 };
 /* The rows to be put into a daemon's table: KC_DAEMON_FLAGS(&flags.common) */
 #define KC_DAEMON_FLAGS(f)                                                                                             \
         {"v", 'v', KC_FLAG_INT, &(f)->verbosity, "number for the log level verbosity", "Logs"},                        \
             {"logging-format", 0, KC_FLAG_STRING, &(f)->logging_format, "text or json", "Logs"},                       \
+            {"feature-gates", 0, KC_FLAG_MAP, &(f)->feature_gates,                                                     \
+                "feature gates to be changed: Name=true or Name=false", "Global"},                                     \
             {"version", 0, KC_FLAG_BOOL, &(f)->version, "print the version and quit", "Global"},                       \
         {                                                                                                              \
                 "help", 'h', KC_FLAG_BOOL, &(f)->help, "print this help", "Global"                                     \
         }
 
-/* Parses, handles --help and --version, sets up logging. Returns 0: go on; 1: done, exit 0; negative: print and exit 1.
+void kc_daemon_flags_done(struct kc_daemon_flags *f);
+/* Parses, handles --help and --version, sets up logging and feature gates. Returns 0: go on; 1: done, exit 0; negative:
+ * print and exit 1.
  */
 int kc_daemon_parse(const char *name, const char *summary, const struct kc_flag *flags, size_t n, int argc, char **argv,
     struct kc_daemon_flags *common, struct kc_error *err);
+
+/* The feature gates of a component's configuration ({"Name":true}; NULL: none), behind those of the flags. After
+ * kc_daemon_parse. */
+int kc_daemon_take_features(const struct kc_daemon_flags *f, const struct json_object *gates, struct kc_error *err);
 
 /* Process set-up: SIGPIPE ignored, OpenSSL, malloc, file limits raised, core dumps off; umask 077 stays the unit's. */
 int kc_daemon_init(const char *name, struct kc_error *err);

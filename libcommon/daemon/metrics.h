@@ -37,3 +37,5 @@ void kc_metrics_write(struct kc_buf *out);
 /* Registers client-go's metrics (rest_client_*, workqueue_*, leader_election_*) and kubernetes_build_info, and lets the
  * client layer count into them. Before the threads start; once. kc_daemon_init does it. */
 void kc_metrics_init_client(void);
+/* Registers kubernetes_feature_enabled, of the gates as they are set. kc_daemon_init does it. */
+void kc_metrics_init_features(void);

@@ -250,9 +250,10 @@ static void add_type(struct out *o, const struct type *t)
         }
         kc_buf_addf(&o->body, "const struct kc_type kc_t_%s_%s = {.name = \"%s.%s\", .kind = KC_TYPE_%s", o->gv->symbol,
             t->name, o->gv->package, t->name,
-            t->any_object ? "RAW" : t->any ? "RAW, .preserve_unknown = true"
-            : t->variant ? "VARIANT"
-                         : "OBJECT");
+            t->any_object ? "RAW"
+            : t->any      ? "RAW, .preserve_unknown = true"
+            : t->variant  ? "VARIANT"
+                          : "OBJECT");
         if (n > 0)
                 kc_buf_addf(&o->body, ", .fields = f_%s, .n_fields = %zu, .order = o_%s", t->name, n, t->name);
         if (t->map_atomic)
@@ -428,12 +429,19 @@ static int by_text(const void *a, const void *b)
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static int stability(const char *version)
+{
+        return strstr(version, "alpha") ? 0 : strstr(version, "beta") ? 1 : 2;
+}
+
 static int by_priority(const void *a, const void *b)
 {
         const struct group_version *const *x = a, *const *y = b;
         if ((*x)->priority != (*y)->priority)
                 return (*y)->priority - (*x)->priority;
         int c = strcmp((*x)->group, (*y)->group);
+        if (c == 0)
+                c = stability((*y)->version) - stability((*x)->version);
         return c ? c : strcmp((*y)->version, (*x)->version); /* v2 before v1 */
 }
 

@@ -32,7 +32,7 @@ static void test_common_flags(void **state)
         assert_error(&err, "format: Invalid value: \"xml\": Unsupported log format");
         assert_int_equal(parse("kube-x stray", &f, &err), -EINVAL);
         kc_error_done(&err);
-        kc_free(f.logging_format);
+        kc_daemon_flags_done(&f);
 }
 
 static void test_notify(void **state)
