@@ -42,6 +42,7 @@ ADM_ADMIT(adm_default_ingress_class);
 ADM_VALIDATE(adm_claim_resize);
 ADM_VALIDATE(adm_certificate_approval);
 ADM_VALIDATE(adm_certificate_signing);
+ADM_VALIDATE(adm_trust_bundle_attest);
 ADM_VALIDATE(adm_certificate_subject);
 ADM_VALIDATE(adm_resource_quota);
 

@@ -81,6 +81,27 @@ ADM_VALIDATE(adm_certificate_signing)
         return adm_forbidden(err, a, "user not permitted to sign requests with signerName \"%s\"", signer_of(a->old));
 }
 
+/* Nothing but what garbage collection changes differs (finalizers and owner references). */
+static bool only_collected(const struct kc_admission_attrs *a)
+{
+        static const char *const fields[] = {"ownerReferences", "finalizers", "managedFields"};
+        KC_CLEANUP(kc_json_freep) struct json_object *now = kc_json_copy(a->obj), *old = kc_json_copy(a->old);
+        for (size_t i = 0; i < KC_ARRAY_LEN(fields); i++) {
+                kc_json_del(kc_json_ensure_obj(now, "metadata"), fields[i]);
+                kc_json_del(kc_json_ensure_obj(old, "metadata"), fields[i]);
+        }
+        return kc_json_equal(now, old);
+}
+
+ADM_VALIDATE(adm_trust_bundle_attest)
+{
+        if (!adm_is(a, GROUP, "clustertrustbundles") || !*signer_of(a->obj))
+                return 0;
+        if ((a->old && only_collected(a)) || allowed_for_signer(adm, a, "attest", signer_of(a->obj)))
+                return 0;
+        return adm_forbidden(err, a, "user not permitted to attest for signerName \"%s\"", signer_of(a->obj));
+}
+
 static bool has_organization(X509_REQ *req, const char *name)
 {
         const X509_NAME *subject = X509_REQ_get_subject_name(req);

@@ -30,7 +30,7 @@ const struct kc_admission_plugin adm_plugins[] = {
     {"RuntimeClass", KC_ADMIT_CREATE, true, adm_runtime_class, adm_runtime_class_validate},
     {"CertificateApproval", KC_ADMIT_UPDATE, true, NULL, adm_certificate_approval},
     {"CertificateSigning", KC_ADMIT_UPDATE, true, NULL, adm_certificate_signing},
-    {"ClusterTrustBundleAttest", 0, true, NULL, NULL},
+    {"ClusterTrustBundleAttest", WRITE, true, NULL, adm_trust_bundle_attest},
     {"CertificateSubjectRestriction", KC_ADMIT_CREATE, true, NULL, adm_certificate_subject},
     {"DefaultIngressClass", KC_ADMIT_CREATE, true, adm_default_ingress_class, NULL},
     {"DenyServiceExternalIPs", WRITE, false, NULL, adm_deny_external_ips},

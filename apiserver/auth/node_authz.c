@@ -4,6 +4,7 @@
 
 #include "auth/authz_internal.h"
 #include "auth/node_graph.h"
+#include "base/features.h"
 #include "base/str.h"
 
 #define NODE_PREFIX "system:node:"
@@ -26,11 +27,17 @@ static const char node_rules[] =
     "{'verbs':['get','list','watch'],'apiGroups':['storage.k8s.io'],'resources':['csidrivers']},"
     "{'verbs':['get','list','watch'],'apiGroups':['node.k8s.io'],'resources':['runtimeclasses']}]";
 
+/* Rules that a feature gate gives in addition. */
+static const char bundle_rules[] = "{'verbs':['get','list','watch'],'apiGroups':['certificates.k8s.io'],"
+                                   "'resources':['clustertrustbundles']}";
+
 struct authz_node *authz_node_new(void)
 {
         struct authz_node *n = KC_NEW(struct authz_node);
         n->graph = node_graph_new();
         KC_CLEANUP(kc_json_freep) struct json_object *rules = kc_json_build(node_rules);
+        if (kc_feature_enabled(KC_FEATURE_CLUSTER_TRUST_BUNDLE_PROJECTION))
+                kc_json_push(rules, kc_json_build(bundle_rules));
         rbac_rules_compile(&n->rules, rules);
         return n;
 }

@@ -6,6 +6,7 @@
 
 #include "api/object.h"
 #include "auth/rbac_rules.h"
+#include "base/features.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "bootstrap/bootstrap_internal.h"
@@ -20,6 +21,25 @@ extern const char kc_bootstrap_rbac_yaml[];
 extern const size_t kc_bootstrap_rbac_yaml_len;
 
 /* --- from the short form of rbac.yaml */
+
+static bool wanted(const struct json_object *row)
+{
+        const char *feature = kc_json_str(row, "feature");
+        return !feature || kc_feature_enabled(kc_feature_named(feature));
+}
+
+static struct json_object *copy_wanted(const struct json_object *list)
+{
+        struct json_object *out = json_object_new_array();
+        for (size_t i = 0; i < kc_json_len(list); i++) {
+                if (!wanted(kc_json_idx(list, i)))
+                        continue;
+                struct json_object *row = kc_json_copy(kc_json_idx(list, i));
+                kc_json_del(row, "feature");
+                kc_json_push(out, row);
+        }
+        return out;
+}
 
 static struct json_object *expand(const struct json_object *in)
 {
@@ -36,7 +56,7 @@ static struct json_object *expand(const struct json_object *in)
         static const char *const copied[] = {"rules", "subjects"};
         for (size_t i = 0; i < KC_ARRAY_LEN(copied); i++)
                 if (kc_json_get(in, copied[i]))
-                        kc_json_set(o, copied[i], kc_json_copy(kc_json_get(in, copied[i])));
+                        kc_json_set(o, copied[i], copy_wanted(kc_json_get(in, copied[i])));
         const struct json_object *aggregate = kc_json_get(in, "aggregate"), *role = kc_json_get(in, "role");
         if (aggregate)
                 kc_json_set(o, "aggregationRule",
@@ -58,7 +78,8 @@ static struct json_object *expand_all(const struct json_object *doc, const char 
         const struct json_object *list = kc_json_get(doc, resource);
         struct json_object *out = json_object_new_array();
         for (size_t i = 0; i < kc_json_len(list); i++)
-                kc_json_push(out, expand(kc_json_idx(list, i)));
+                if (wanted(kc_json_idx(list, i)))
+                        kc_json_push(out, expand(kc_json_idx(list, i)));
         return out;
 }
 

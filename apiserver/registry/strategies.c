@@ -53,6 +53,7 @@ static const struct kc_strategy *const strategies[] = {
     &kc_strategy_mutatingadmissionpolicybindings,
     &kc_strategy_apiservices,
     &kc_strategy_certificatesigningrequests,
+    &kc_strategy_clustertrustbundles,
     &kc_strategy_customresourcedefinitions,
     &kc_strategy_deviceclasses,
     &kc_strategy_resourceclaims,

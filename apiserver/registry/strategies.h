@@ -16,8 +16,8 @@ extern const struct kc_strategy kc_strategy_pods, kc_strategy_services, kc_strat
     kc_strategy_validatingwebhookconfigurations, kc_strategy_mutatingwebhookconfigurations,
     kc_strategy_validatingadmissionpolicies, kc_strategy_validatingadmissionpolicybindings,
     kc_strategy_mutatingadmissionpolicies, kc_strategy_mutatingadmissionpolicybindings, kc_strategy_apiservices,
-    kc_strategy_certificatesigningrequests, kc_strategy_customresourcedefinitions, kc_strategy_deviceclasses,
-    kc_strategy_resourceclaims, kc_strategy_resourceslices, kc_strategy_statefulsets;
+    kc_strategy_certificatesigningrequests, kc_strategy_clustertrustbundles, kc_strategy_customresourcedefinitions,
+    kc_strategy_deviceclasses, kc_strategy_resourceclaims, kc_strategy_resourceslices, kc_strategy_statefulsets;
 
 /* Warns of a name that pods cannot have as their host name (the name is a prefix of theirs). */
 void kc_strategy_warn_of_name(const struct kc_registry_ctx *c, const struct json_object *obj);

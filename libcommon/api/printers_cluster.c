@@ -109,6 +109,13 @@ void kc_print_signing_request(struct json_object *cells, const struct json_objec
         kc_cell_str_take(cells, request_state(obj));
 }
 
+void kc_print_trust_bundle(struct json_object *cells, const struct json_object *obj, kc_time now)
+{
+        (void)now; /* it shows no age */
+        kc_cell_name(cells, obj);
+        kc_cell_str_or_none(cells, kc_json_str_at(obj, "spec.signerName"));
+}
+
 /* --- extensions */
 
 static char *availability(const struct json_object *obj)

@@ -42,6 +42,7 @@ static const struct {
     {"batch", "cronjobs", kc_print_cron_job},
     {"batch", "jobs", kc_print_job},
     {"certificates.k8s.io", "certificatesigningrequests", kc_print_signing_request},
+    {"certificates.k8s.io", "clustertrustbundles", kc_print_trust_bundle},
     {"coordination.k8s.io", "leases", kc_print_lease},
     {"discovery.k8s.io", "endpointslices", kc_print_endpoint_slice},
     {"events.k8s.io", "events", kc_print_events_event},

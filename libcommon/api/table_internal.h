@@ -68,6 +68,7 @@ void kc_print_policy_binding(struct json_object *cells, const struct json_object
 void kc_print_flow_schema(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_priority_level(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_signing_request(struct json_object *cells, const struct json_object *obj, kc_time now);
+void kc_print_trust_bundle(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_api_service(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_component_status(struct json_object *cells, const struct json_object *obj, kc_time now);
 void kc_print_runtime_class(struct json_object *cells, const struct json_object *obj, kc_time now);

@@ -59,6 +59,7 @@ static const struct {
     RULES("flowcontrol.apiserver.k8s.io", "FlowSchema", flow_schema),
     RULES("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", priority_level_configuration),
     RULES("certificates.k8s.io", "CertificateSigningRequest", certificate_signing_request),
+    RULES("certificates.k8s.io", "ClusterTrustBundle", cluster_trust_bundle),
     RULES("apiregistration.k8s.io", "APIService", api_service),
     RULES("apiextensions.k8s.io", "CustomResourceDefinition", custom_resource_definition),
     RULES("batch", "Job", job),

@@ -247,6 +247,60 @@ void kc_v_update_certificate_signing_request(
         kc_v_meta_update(v, o, old);
 }
 
+/* --- ClusterTrustBundles; the API server looks at the certificates */
+
+static void bundle_name(struct kc_v *v, const char *name, const char *signer)
+{
+        const struct kc_vpath *p = V_CHILD2(NULL, "metadata", "name");
+        if (!*signer) {
+                if (strchr(name, ':'))
+                        kc_v_invalid_str(
+                            v, p, name, "ClusterTrustBundle without signer name must not have \":\" in its name");
+                else if (*name)
+                        kc_v_name(v, p, name, kc_name_dns1123_subdomain);
+                return;
+        }
+        KC_CLEANUP(kc_freep) char *prefix = kc_asprintf("%s:", signer);
+        for (char *c = prefix; (c = strchr(c, '/'));)
+                *c = ':';
+        if (!kc_str_has_prefix(name, prefix)) {
+                KC_CLEANUP(kc_freep)
+                char *detail =
+                    kc_asprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, prefix);
+                kc_v_invalid_str(v, p, name, detail);
+                return;
+        }
+        struct kc_why why = {0};
+        kc_name_dns1123_subdomain(name + strlen(prefix), &why);
+        for (size_t i = 0; i < why.n; i++)
+                kc_v_invalid_str(v, p, name, why.v[i]);
+}
+
+static void trust_bundle(struct kc_v *v, const struct json_object *o)
+{
+        const char *signer = kc_v_str(kc_json_get(o, "spec"), "signerName");
+        kc_v_meta(v, o, false, any_name);
+        bundle_name(v, kc_v_str(kc_json_get(o, "metadata"), "name"), signer);
+        if (*signer)
+                signer_name(v, signer);
+}
+
+void kc_v_create_cluster_trust_bundle(struct kc_v *v, const struct json_object *o)
+{
+        trust_bundle(v, o);
+}
+
+void kc_v_update_cluster_trust_bundle(
+    struct kc_v *v, const struct json_object *o, const struct json_object *old, const char *subresource)
+{
+        (void)subresource; /* it has none */
+        trust_bundle(v, o);
+        kc_v_meta_update(v, o, old);
+        const char *now = kc_v_str(kc_json_get(o, "spec"), "signerName");
+        if (strcmp(now, kc_v_str(kc_json_get(old, "spec"), "signerName")) != 0)
+                kc_v_invalid_str(v, V_CHILD(&spec_path, "signerName"), now, "field is immutable");
+}
+
 /* --- APIServices */
 
 static void service_reference(struct kc_v *v, const struct json_object *spec)

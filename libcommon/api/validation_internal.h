@@ -231,6 +231,7 @@ V_KIND(runtime_class);
 V_KIND(flow_schema);
 V_KIND(priority_level_configuration);
 V_KIND(certificate_signing_request);
+V_KIND(cluster_trust_bundle);
 V_KIND(api_service);
 V_KIND(custom_resource_definition);
 V_KIND(resource_claim);
