@@ -5,6 +5,9 @@
 #include "tls/csr.h"
 #include "json/json.h"
 
+/* The first pause after a failure. */
+#define KC_CSR_BACKOFF (200 * KC_MSEC)
+
 #define KC_SIGNER_CLIENT "kubernetes.io/kube-apiserver-client"
 #define KC_SIGNER_KUBELET_CLIENT "kubernetes.io/kube-apiserver-client-kubelet"
 #define KC_SIGNER_KUBELET_SERVING "kubernetes.io/kubelet-serving"

@@ -106,7 +106,7 @@ static int sync(void *arg, const char *name, struct kc_error *err)
         /* The right may still be given: tried again later. */
         KC_CLEANUP(kc_freep) char *list = kc_strv_join(tried, " ");
         return kc_error_set(
-            err, EACCES, "recognized csr \"%s\" as [%s] but subject access review was not approved", name, list);
+            err, EINPROGRESS, "recognized csr \"%s\" as [%s] but subject access review was not approved", name, list);
 }
 
 static int init(const struct kc_cm_context *cm, void **ret, struct kc_error *err)
@@ -118,6 +118,7 @@ static int init(const struct kc_cm_context *cm, void **ret, struct kc_error *err
         a->requests = kc_informers_get(cm->informers, &KC_CERTIFICATESIGNINGREQUESTS);
         a->controller =
             kc_controller_new(cm->loop, cm->pool, "certificatesigningrequest-approving-controller", 5, sync, a);
+        kc_workqueue_set_backoff(kc_controller_queue(a->controller), KC_CSR_BACKOFF);
         kc_informer_add_handler(a->requests, &handler, a);
         *ret = a;
         return 0;

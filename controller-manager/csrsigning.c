@@ -176,6 +176,7 @@ static int init(const struct kc_cm_context *cm, void **ret, struct kc_error *err
         s->requests = kc_informers_get(cm->informers, &KC_CERTIFICATESIGNINGREQUESTS);
         s->controller =
             kc_controller_new(cm->loop, cm->pool, "certificatesigningrequest-signing-controller", 5, sync, s);
+        kc_workqueue_set_backoff(kc_controller_queue(s->controller), KC_CSR_BACKOFF);
         kc_informer_add_handler(s->requests, &handler, s);
         *ret = s;
         return 0;

@@ -90,8 +90,10 @@ static void sync_one(struct kc_controller *c, char *key)
         struct kc_error err = KC_ERROR_INIT;
         int r = c->sync(c->arg, key, &err);
         if (r < 0) {
-                /* The daemon ends: no news. */
-                if (r != -ECANCELED)
+                if (r == -EINPROGRESS)
+                        kc_log_v(4, "Sync to be tried again", "controller", c->name, "key", key, "why",
+                            kc_error_message(&err));
+                else if (r != -ECANCELED) /* the daemon ends: no news */
                         kc_log_error(&err, "Sync failed, retrying", "controller", c->name, "key", key);
                 kc_workqueue_add_rate_limited(c->queue, key);
         } else {

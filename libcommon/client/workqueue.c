@@ -45,6 +45,7 @@ struct kc_workqueue {
         struct kc_list ready; /* of struct item */
         size_t n_ready;
         struct kc_map *failures; /* key -> count, as a pointer */
+        int64_t backoff;         /* after the first failure */
         struct kc_map *delayed;  /* key -> struct delayed */
         struct delayed **heap;   /* by at */
         size_t n_heap, cap_heap;
@@ -223,6 +224,7 @@ struct kc_workqueue *kc_workqueue_new(struct kc_loop *loop, const char *name)
         kc_list_init(&q->ready);
         q->failures = kc_map_new(NULL);
         q->delayed = kc_map_new(NULL);
+        q->backoff = BACKOFF_BASE;
         kc_bucket_init(&q->bucket, RATE_QPS, RATE_BURST, kc_clock_mono(NULL));
         q->timer = kc_timer_new(loop, on_timer, q);
         pthread_mutex_lock(&all_lock);
@@ -293,11 +295,16 @@ void kc_workqueue_add_after(struct kc_workqueue *q, const char *key, int64_t use
                 kc_loop_post(q->loop, on_post, q);
 }
 
+void kc_workqueue_set_backoff(struct kc_workqueue *q, int64_t base_usec)
+{
+        q->backoff = base_usec;
+}
+
 void kc_workqueue_add_rate_limited(struct kc_workqueue *q, const char *key)
 {
         pthread_mutex_lock(&q->lock);
         intptr_t failures = (intptr_t)kc_map_get(q->failures, key);
-        int64_t delay = kc_backoff_exponential(BACKOFF_BASE, BACKOFF_MAX, (int)failures);
+        int64_t delay = kc_backoff_exponential(q->backoff, BACKOFF_MAX, (int)failures);
         (void)kc_map_set(q->failures, key, (void *)(failures + 1));
         int64_t overall = kc_bucket_reserve(&q->bucket, kc_clock_mono(NULL));
         pthread_mutex_unlock(&q->lock);

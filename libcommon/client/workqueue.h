@@ -18,6 +18,8 @@ struct kc_workqueue;
 struct kc_workqueue *kc_workqueue_new(struct kc_loop *loop, const char *name);
 /* On the loop or after it has stopped; after shutdown, and when no worker uses it. */
 void kc_workqueue_free(struct kc_workqueue *q);
+/* Per-key back-off begins with base in place of 5 ms. Before keys are added. */
+void kc_workqueue_set_backoff(struct kc_workqueue *q, int64_t base_usec);
 KC_DEFINE_CLEANUP(struct kc_workqueue *, kc_workqueue_free)
 /* Any thread, all of these. */
 void kc_workqueue_add(struct kc_workqueue *q, const char *key);
@@ -38,7 +40,8 @@ void kc_workqueue_on_ready(struct kc_workqueue *q, void (*fn)(void *arg), void *
 void kc_workqueue_each_running(void (*fn)(const char *name, double unfinished, double longest, void *arg), void *arg);
 
 /* Drives a queue: up to `workers` syncs at a time on the pool. sync returns 0 (forget), or a negative errno (logged
- * with the controller's name and the key, then add_rate_limited). */
+ * with the controller's name and the key, then add_rate_limited; -EINPROGRESS: it only has to be tried again later,
+ * which is logged at level 4). */
 struct kc_controller;
 typedef int (*kc_sync_fn)(void *arg, const char *key, struct kc_error *err);
 /* On the loop, or before it runs. */
