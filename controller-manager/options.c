@@ -97,11 +97,38 @@ static int validate(const struct kc_cm_options *o, struct kc_error *err)
         return kc_component_validate(&o->component, err);
 }
 
-int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct kc_error *err)
+/* --- flags: a table for each part, and all of them in one */
+
+struct flag_table {
+        struct kc_flag rows[96];
+        size_t n;
+};
+
+static void add_rows(struct flag_table *t, const struct kc_flag *rows, size_t n)
 {
-        set_defaults(o);
-        const struct kc_flag flags[] = {
+        memcpy(&t->rows[t->n], rows, n * sizeof(*rows));
+        t->n += n;
+}
+
+static void add_generic_flags(struct kc_cm_options *o, struct flag_table *t)
+{
+        const struct kc_flag rows[] = {
             {"controllers", 0, KC_FLAG_STRV, &o->controllers, "controllers to run: '*', 'name', '-name'", "Generic"},
+            {"cluster-name", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Generic"},
+            {"terminated-pod-gc-threshold", 0, KC_FLAG_INT, &o->terminated_pod_gc_threshold, "ended pods that are kept",
+                "Pods"},
+            {"resource-quota-sync-period", 0, KC_FLAG_DURATION, &o->resource_quota_sync_period,
+                "time after which a quota is counted anew", "Quotas"},
+            {"max-endpoints-per-slice", 0, KC_FLAG_INT, &o->max_endpoints_per_slice, "endpoints in one slice",
+                "Endpoints"},
+            KC_COMPONENT_FLAGS(&o->component),
+        };
+        add_rows(t, rows, KC_ARRAY_LEN(rows));
+}
+
+static void add_node_flags(struct kc_cm_options *o, struct flag_table *t)
+{
+        const struct kc_flag rows[] = {
             {"allocate-node-cidrs", 0, KC_FLAG_BOOL, &o->allocate_node_cidrs, "give each node a pod CIDR", "Nodes"},
             {"cluster-cidr", 0, KC_FLAG_STRING, &o->cluster_cidr, "pods' addresses, one prefix a family", "Nodes"},
             {"service-cluster-ip-range", 0, KC_FLAG_STRING, &o->service_cluster_ip_range, "Services' addresses",
@@ -122,11 +149,27 @@ int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct k
                 "share of not ready nodes that makes a zone unhealthy", "Nodes"},
             {"large-cluster-size-threshold", 0, KC_FLAG_INT, &o->large_cluster_size_threshold,
                 "up to that size an unhealthy zone evicts nothing", "Nodes"},
+        };
+        add_rows(t, rows, KC_ARRAY_LEN(rows));
+}
+
+static void add_account_flags(struct kc_cm_options *o, struct flag_table *t)
+{
+        const struct kc_flag rows[] = {
             {"root-ca-file", 0, KC_FLAG_STRING, &o->root_ca_file, "CA published to namespaces", "Service accounts"},
             {"service-account-private-key-file", 0, KC_FLAG_STRING, &o->sa_private_key_file, "signs legacy tokens",
                 "Service accounts"},
             {"use-service-account-credentials", 0, KC_FLAG_BOOL, &o->use_service_account_credentials,
                 "each controller works as a service account of its own", "Service accounts"},
+            {"legacy-service-account-token-clean-up-period", 0, KC_FLAG_DURATION, &o->legacy_token_clean_up_period,
+                "how long a token secret that nobody uses is kept", "Service accounts"},
+        };
+        add_rows(t, rows, KC_ARRAY_LEN(rows));
+}
+
+static void add_certificate_flags(struct kc_cm_options *o, struct flag_table *t)
+{
+        const struct kc_flag rows[] = {
             {"cluster-signing-cert-file", 0, KC_FLAG_STRING, &o->signing_default.cert_file,
                 "CA of signers without a CA of their own", "Certificates"},
             {"cluster-signing-key-file", 0, KC_FLAG_STRING, &o->signing_default.key_file, "its key", "Certificates"},
@@ -151,11 +194,13 @@ int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct k
                 "its key", "Certificates"},
             {"cluster-signing-duration", 0, KC_FLAG_DURATION, &o->signing_duration,
                 "how long a certificate lives at most", "Certificates"},
-            {"legacy-service-account-token-clean-up-period", 0, KC_FLAG_DURATION, &o->legacy_token_clean_up_period,
-                "how long a token secret that nobody uses is kept", "Service accounts"},
-            {"cluster-name", 0, KC_FLAG_IGNORED, NULL, "accepted for compatibility", "Generic"},
-            {"terminated-pod-gc-threshold", 0, KC_FLAG_INT, &o->terminated_pod_gc_threshold, "ended pods that are kept",
-                "Pods"},
+        };
+        add_rows(t, rows, KC_ARRAY_LEN(rows));
+}
+
+static void add_worker_flags(struct kc_cm_options *o, struct flag_table *t)
+{
+        const struct kc_flag rows[] = {
             {"concurrent-deployment-syncs", 0, KC_FLAG_INT, &o->concurrent_deployment_syncs, "workers", "Workers"},
             {"concurrent-replicaset-syncs", 0, KC_FLAG_INT, &o->concurrent_replicaset_syncs, "workers", "Workers"},
             {"concurrent-rc-syncs", 0, KC_FLAG_INT, &o->concurrent_rc_syncs, "workers", "Workers"},
@@ -169,15 +214,21 @@ int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct k
             {"concurrent-gc-syncs", 0, KC_FLAG_INT, &o->concurrent_gc_syncs, "workers", "Workers"},
             {"concurrent-resource-quota-syncs", 0, KC_FLAG_INT, &o->concurrent_resource_quota_syncs, "workers",
                 "Workers"},
-            {"resource-quota-sync-period", 0, KC_FLAG_DURATION, &o->resource_quota_sync_period,
-                "time after which a quota is counted anew", "Quotas"},
-            {"max-endpoints-per-slice", 0, KC_FLAG_INT, &o->max_endpoints_per_slice, "endpoints in one slice",
-                "Endpoints"},
-            KC_COMPONENT_FLAGS(&o->component),
         };
+        add_rows(t, rows, KC_ARRAY_LEN(rows));
+}
+
+int kc_cm_options_parse(struct kc_cm_options *o, int argc, char **argv, struct kc_error *err)
+{
+        static void (*const parts[])(struct kc_cm_options * o, struct flag_table * t) = {
+            add_generic_flags, add_node_flags, add_account_flags, add_certificate_flags, add_worker_flags};
+        struct flag_table t = {.n = 0};
+        set_defaults(o);
+        for (size_t i = 0; i < KC_ARRAY_LEN(parts); i++)
+                parts[i](o, &t);
         int rc =
             kc_daemon_parse("kube-controller-manager", "Runs the control loops that bring the cluster to its specs.",
-                flags, KC_ARRAY_LEN(flags), argc, argv, &o->component.common, err);
+                t.rows, t.n, argc, argv, &o->component.common, err);
         return rc != 0 ? rc : validate(o, err);
 }
 
