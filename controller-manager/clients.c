@@ -46,6 +46,8 @@ static const struct {
     {"resourceclaim-controller", "resource-claim-controller"},
     {"resourcequota-controller", "resourcequota-controller"},
     {"root-ca-certificate-publisher-controller", "root-ca-cert-publisher"},
+    {"kube-apiserver-serving-clustertrustbundle-publisher-controller",
+        "kube-apiserver-serving-clustertrustbundle-publisher"},
     {"service-cidr-controller", "service-cidrs-controller"},
     {"serviceaccount-controller", "service-account-controller"},
     {"statefulset-controller", "statefulset-controller"},

@@ -12,6 +12,7 @@ struct kc_cm_context {
         struct kc_loop *loop;
         struct kc_pool *pool;
         struct kc_rest *rest; /* the controller's own (clients.h) */
+        struct kc_rest *root; /* the controller manager's, for informers that are not shared */
         struct kc_informers
             *informers; /* take informers in start(); they are started after all controllers have theirs */
         const struct kc_cm_options *options;

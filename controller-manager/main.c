@@ -29,6 +29,7 @@ static int init_controllers(struct app *a, struct kc_error *err)
 {
         struct kc_cm_context c = {.loop = a->component.loop,
             .pool = a->component.pool,
+            .root = a->component.rest,
             .informers = a->component.informers,
             .options = &a->options};
 

@@ -31,6 +31,7 @@ const struct kc_controller_def *const kc_controllers[] = {
     &kc_csrsigning_controller,
     &kc_csrapproving_controller,
     &kc_csrcleaner_controller,
+    &kc_trust_bundle_controller,
     &kc_bootstrapsigner_controller,
     &kc_tokencleaner_controller,
     &kc_legacytokencleaner_controller,

@@ -13,4 +13,4 @@ extern const struct kc_controller_def kc_disruption_controller, kc_garbagecollec
     kc_pvprotection_controller, kc_vacprotection_controller, kc_resourcequota_controller;
 /* Certificates and tokens. */
 extern const struct kc_controller_def kc_bootstrapsigner_controller, kc_tokencleaner_controller,
-    kc_serviceaccounttoken_controller, kc_legacytokencleaner_controller;
+    kc_serviceaccounttoken_controller, kc_legacytokencleaner_controller, kc_trust_bundle_controller;

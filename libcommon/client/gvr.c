@@ -40,6 +40,7 @@ GVR(KC_SERVICECIDRS, "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", f
 GVR(KC_IPADDRESSES, "networking.k8s.io", "v1", "ipaddresses", "IPAddress", false);
 GVR(KC_CERTIFICATESIGNINGREQUESTS, "certificates.k8s.io", "v1", "certificatesigningrequests",
     "CertificateSigningRequest", false);
+GVR(KC_CLUSTERTRUSTBUNDLES, "certificates.k8s.io", "v1beta1", "clustertrustbundles", "ClusterTrustBundle", false);
 GVR(KC_TOKENREVIEWS, "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false);
 GVR(KC_SUBJECTACCESSREVIEWS, "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false);
 
