@@ -18,6 +18,19 @@ static void on_client_cert(void *arg)
         kc_rest_reconnect(k->rest);
 }
 
+static void on_client_expired(void *arg)
+{
+        struct kc_kubelet *k = arg;
+        k->credentials_expired = true;
+        kc_kubelet_stop(k);
+        kc_loop_stop(k->loop);
+}
+
+bool kc_kubelet_credentials_expired(const struct kc_kubelet *k)
+{
+        return k->credentials_expired;
+}
+
 static void on_server_cert(void *arg)
 {
         struct kc_kubelet *k = arg;
@@ -72,7 +85,9 @@ void kc_kubelet_make_cert_managers(struct kc_kubelet *k)
         if (k->rest && c->rotate_certificates) {
                 o.errors = kc_metric_counter("kubelet_certificate_manager_client_expiration_renew_errors",
                     "Renewals of the client certificate that failed", NULL);
+                o.on_expired = on_client_expired;
                 k->client_cert = kc_kubelet_certs_new(&o);
+                o.on_expired = NULL;
                 kc_metric_callback("kubelet_certificate_manager_client_ttl_seconds",
                     "Seconds until the client certificate expires, negative when it has; +Inf: there is none", "gauge",
                     client_ttl, k);

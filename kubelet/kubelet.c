@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/features.h"
 #include "base/file.h"
 #include "base/ip.h"
 #include "base/log.h"
@@ -256,6 +257,10 @@ static int make_api(struct kc_kubelet *k, struct kc_error *err)
         static const struct kc_informer_handler handler = {
             .on_add = on_pod_add, .on_update = on_pod_update, .on_delete = on_pod_delete};
         kc_informer_add_handler(k->pods, &handler, k);
+        if (kc_feature_enabled(KC_FEATURE_CLUSTER_TRUST_BUNDLE_PROJECTION)) {
+                k->bundle_informers = kc_informers_new(k->rest);
+                k->trust_bundles = kc_informers_get(k->bundle_informers, &KC_CLUSTERTRUSTBUNDLES);
+        }
         return 0;
 }
 
@@ -306,8 +311,12 @@ static int make_runtime(struct kc_kubelet *k, struct kc_error *err)
         int r = kc_prober_new(&po, &k->prober, err);
         if (r < 0)
                 return r;
-        struct kc_volumes_opts vo = {
-            .root_dir = c->root_dir, .objects = k->objects, .rest = k->rest, .events = k->events, .clock = k->clock};
+        struct kc_volumes_opts vo = {.root_dir = c->root_dir,
+            .objects = k->objects,
+            .rest = k->rest,
+            .trust_bundles = k->trust_bundles,
+            .events = k->events,
+            .clock = k->clock};
         r = kc_volumes_new(&vo, &k->volumes, err);
         if (r < 0)
                 return r;
@@ -477,6 +486,8 @@ int kc_kubelet_start(struct kc_kubelet *k, struct kc_error *err)
                 kc_informers_start(k->informers);
                 kc_informers_on_synced(k->informers, on_synced, k);
         }
+        if (k->bundle_informers)
+                kc_informers_start(k->bundle_informers);
         return 0;
 }
 
@@ -525,6 +536,7 @@ void kc_kubelet_free(struct kc_kubelet *k)
         kc_kubelet_certs_stop(k->client_cert);
         kc_kubelet_certs_stop(k->server_cert);
         drain(k);
+        kc_informers_free(k->bundle_informers);
         kc_kubelet_certs_free(k->client_cert);
         kc_kubelet_certs_free(k->server_cert);
         kc_controller_free(k->sync_controller);

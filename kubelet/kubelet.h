@@ -15,5 +15,7 @@ int kc_kubelet_start(struct kc_kubelet *k, struct kc_error *err);
 /* On the loop: no new work. Containers go on running. */
 void kc_kubelet_stop(struct kc_kubelet *k);
 /* When the loop has stopped. */
+/* It has ended its loop because its client certificate has expired. */
+bool kc_kubelet_credentials_expired(const struct kc_kubelet *k);
 void kc_kubelet_free(struct kc_kubelet *k);
 KC_DEFINE_CLEANUP(struct kc_kubelet *, kc_kubelet_free)

@@ -70,6 +70,9 @@ struct kc_kubelet {
         struct kc_client_config client_config;
         struct kc_rest *rest; /* NULL: standalone */
         struct kc_informers *informers;
+        struct kc_informers *bundle_informers; /* NULL: feature gate off. On their own: the kind may not be served */
+        struct kc_informer *trust_bundles;
+        bool credentials_expired;
         struct kc_informer *pods, *services, *nodes;
         struct kc_kubelet_events *events;
         struct kc_objcache *objects;

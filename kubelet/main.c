@@ -66,6 +66,10 @@ static int run(struct kc_kubelet_config *config, struct kc_error *err)
                 kc_daemon_ready(loop);
                 r = kc_loop_run(loop, err);
         }
+        /* Whoever supervises it starts it again, and it gets credentials as at first. */
+        if (r == 0 && kc_kubelet_credentials_expired(state.kubelet))
+                r = kc_error_set(err, EACCES,
+                    "The currently active client certificate has expired and the server is responsive, exiting.");
         kc_kubelet_free(state.kubelet);
         return r;
 }

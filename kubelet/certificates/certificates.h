@@ -39,6 +39,9 @@ struct kc_kubelet_cert_opts {
         struct kc_metric *errors; /* counts requests that failed; NULL: not counted */
         /* On the loop: there is a new current certificate. */
         void (*on_new)(void *arg);
+        /* On the loop, again and again (10 s): the current certificate has expired, and the server answers. NULL:
+         * nobody needs to know. */
+        void (*on_expired)(void *arg);
         void *arg;
 };
 struct kc_kubelet_certs;

@@ -19,13 +19,16 @@
 /* Timers of a year and more are armed in parts. */
 #define LONGEST_SLEEP (24 * 3600 * KC_SEC)
 
+#define WATCH_PERIOD (10 * KC_SEC)
+
 enum { MAX_PEM = 1 << 20 };
 
 struct kc_kubelet_certs {
         struct kc_kubelet_cert_opts o;
         char *dir, *pair, *signer, *common_name, *path;
-        struct kc_timer *timer;
-        char **names; /* strv */
+        struct kc_timer *timer, *watchdog;
+        bool server_healthy; /* the last request was taken, or refused for want of credentials */
+        char **names;        /* strv */
         bool stopped;
         /* The current certificate; not_after 0: none. */
         struct kc_cert_info current;
@@ -193,6 +196,7 @@ static void on_asked(void *arg)
         struct ask *a = arg;
         struct kc_kubelet_certs *c = a->c;
         c->asking = false;
+        c->server_healthy = a->name || kc_error_is(&a->err, KC_REASON_UNAUTHORIZED);
         if (!c->stopped && a->name) {
                 c->key = KC_TAKE(a->key);
                 wait_for(c, a->name);
@@ -288,6 +292,26 @@ static void on_timer(void *arg)
                 decide(c);
 }
 
+/* When it expires, and after that so often. */
+static void arm_watchdog(struct kc_kubelet_certs *c)
+{
+        kc_time left = c->current.not_after - kc_clock_now(NULL);
+        if (c->o.on_expired)
+                kc_timer_arm(c->watchdog, left > 0 ? KC_MIN(left, LONGEST_SLEEP) : WATCH_PERIOD);
+}
+
+static void on_watchdog(void *arg)
+{
+        struct kc_kubelet_certs *c = arg;
+        bool expired = c->current.not_after && !kc_kubelet_certs_valid(c);
+        arm_watchdog(c);
+        if (expired && c->server_healthy)
+                c->o.on_expired(c->o.arg);
+        else if (expired)
+                kc_log_warn("The currently active client certificate has expired, but the server is not responsive. A "
+                            "restart may be necessary to retrieve new initial credentials");
+}
+
 /* --- Life */
 
 struct kc_kubelet_certs *kc_kubelet_certs_new(const struct kc_kubelet_cert_opts *o)
@@ -301,6 +325,7 @@ struct kc_kubelet_certs *kc_kubelet_certs_new(const struct kc_kubelet_cert_opts 
         c->path = kc_kubelet_cert_path(o->dir, o->pair);
         c->names = kc_strv_copy(o->names);
         c->timer = kc_timer_new(o->loop, on_timer, c);
+        c->watchdog = kc_timer_new(o->loop, on_watchdog, c);
         c->retry = FIRST_RETRY;
         read_current(c);
         return c;
@@ -318,6 +343,7 @@ kc_time kc_kubelet_certs_expiry(const struct kc_kubelet_certs *c)
 
 void kc_kubelet_certs_start(struct kc_kubelet_certs *c)
 {
+        arm_watchdog(c);
         decide(c);
 }
 
@@ -327,6 +353,7 @@ void kc_kubelet_certs_stop(struct kc_kubelet_certs *c)
                 return;
         c->stopped = true;
         kc_timer_disarm(c->timer);
+        kc_timer_disarm(c->watchdog);
         forget_request(c);
 }
 
@@ -336,6 +363,7 @@ void kc_kubelet_certs_free(struct kc_kubelet_certs *c)
                 return;
         forget_request(c);
         kc_timer_free(c->timer);
+        kc_timer_free(c->watchdog);
         kc_cert_info_done(&c->current);
         kc_free(c->dir);
         kc_free(c->pair);

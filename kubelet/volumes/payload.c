@@ -142,6 +142,23 @@ static int64_t user_of(const struct json_object *pod)
         return user;
 }
 
+/* Nobody but the pod's user or group may read it, once there is such. */
+static mode_t private_mode(const struct collecting *p, int64_t user)
+{
+        return user >= 0 || p->c->fs_group >= 0 ? 0600 : p->mode;
+}
+
+static int add_trust_bundle(struct collecting *p, const struct json_object *source, struct kc_error *err)
+{
+        KC_CLEANUP(kc_freep) char *pem = NULL;
+        int64_t user = user_of(p->c->pod);
+        int r = kc_trust_bundle(p->c->v->trust_bundles, source, &pem, err);
+        if (r == 0)
+                kc_payload_add(
+                    &p->payload, kc_json_str(source, "path") ?: "", pem, strlen(pem), private_mode(p, user), user);
+        return r;
+}
+
 static int add_token(struct collecting *p, const struct json_object *source, struct kc_error *err)
 {
         KC_CLEANUP(kc_freep) char *token = NULL;
@@ -150,9 +167,8 @@ static int add_token(struct collecting *p, const struct json_object *source, str
         if (r < 0)
                 return r;
         int64_t user = user_of(p->c->pod);
-        /* Nobody but the pod's user or group may read it, once there is such. */
-        mode_t mode = user >= 0 || p->c->fs_group >= 0 ? 0600 : p->mode;
-        kc_payload_add(&p->payload, kc_json_str(source, "path") ?: "", token, strlen(token), mode, user);
+        kc_payload_add(
+            &p->payload, kc_json_str(source, "path") ?: "", token, strlen(token), private_mode(p, user), user);
         size_t len = strlen(token);
         kc_free_secret(KC_TAKE(token), len);
         return 0;
@@ -169,6 +185,8 @@ static int add_source(struct collecting *p, const struct json_object *source, st
                 return add_downward(p, s, err);
         if ((s = kc_json_get(source, "serviceAccountToken")))
                 return add_token(p, s, err);
+        if ((s = kc_json_get(source, "clusterTrustBundle")))
+                return add_trust_bundle(p, s, err);
         return kc_error_set(err, ENOTSUP, "projected volume source is not supported");
 }
 

@@ -30,6 +30,7 @@ int kc_volumes_new(const struct kc_volumes_opts *o, struct kc_volumes **ret, str
         v->events = o->events;
         v->clock = o->clock;
         v->tokens = kc_tokens_new(o->rest, o->clock);
+        v->trust_bundles = o->trust_bundles;
         *ret = v;
         return 0;
 }

@@ -8,6 +8,7 @@
  * restart. */
 #pragma once
 
+#include "client/informer.h"
 #include "kubelet/env/env.h"
 #include "kubelet/events/events.h"
 #include "kubelet/objcache/objcache.h"
@@ -17,7 +18,8 @@ struct kc_volumes;
 struct kc_volumes_opts {
         const char *root_dir;
         struct kc_objcache *objects;
-        struct kc_rest *rest; /* serviceAccountToken requests; NULL in standalone mode */
+        struct kc_rest *rest;              /* serviceAccountToken requests; NULL in standalone mode */
+        struct kc_informer *trust_bundles; /* NULL: there are none (standalone, feature gate off) */
         struct kc_kubelet_events *events;
         const struct kc_clock *clock;
 };

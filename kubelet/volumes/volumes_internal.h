@@ -13,6 +13,7 @@ struct kc_volumes {
         struct kc_kubelet_events *events;
         const struct kc_clock *clock;
         struct kc_tokens *tokens;
+        struct kc_informer *trust_bundles; /* NULL: none */
 };
 
 /* One volume of a pod while it is set up. */
@@ -79,6 +80,10 @@ void kc_tokens_free(struct kc_tokens *t);
 int kc_tokens_get(struct kc_tokens *t, const struct json_object *pod, const char *audience, int64_t expiration_seconds,
     char **ret, struct kc_error *err);
 void kc_tokens_forget_pod(struct kc_tokens *t, const char *uid);
+
+/* --- bundles.c */
+/* The certificates that a clusterTrustBundle source selects, in PEM; "" if there are none and it is optional. Heap. */
+int kc_trust_bundle(struct kc_informer *bundles, const struct json_object *source, char **ret, struct kc_error *err);
 
 /* --- subpath.c */
 /* A bind mount of volume_dir/sub in the pod's directory, for CRI: what sub leads to cannot be changed any more between

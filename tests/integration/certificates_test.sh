@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 # A cluster CA of its own that signs, so that what is issued differs from the test's certificates in lifetime only.
-start_control_plane --enable-bootstrap-token-auth=true --authorization-mode=Node,RBAC \
+start_control_plane --feature-gates=ClusterTrustBundle=true,WatchList=false \
+    --runtime-config=certificates.k8s.io/v1beta1=true --enable-bootstrap-token-auth=true --authorization-mode=Node,RBAC \
     --enable-admission-plugins=NodeRestriction --kubelet-preferred-address-types=InternalIP \
     --kubelet-certificate-authority="$WORK/ca.crt" --kubelet-client-certificate="$WORK/admin.crt" \
     --kubelet-client-key="$WORK/admin.key"
@@ -13,7 +14,7 @@ start_kcm() {
     "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --bind-address=127.0.0.1 \
         --secure-port="$(free_port)" --leader-elect=false --controllers='*,bootstrapsigner,tokencleaner' \
         --cluster-signing-cert-file="$WORK/ca.crt" --cluster-signing-key-file="$WORK/ca.key" \
-        --use-service-account-credentials=true --cluster-signing-duration=12h --legacy-service-account-token-clean-up-period=1s --root-ca-file="$WORK/ca.crt" \
+        --v=4 --feature-gates=ClusterTrustBundle=true --use-service-account-credentials=true --cluster-signing-duration=12h --legacy-service-account-token-clean-up-period=1s --root-ca-file="$WORK/ca.crt" \
         --service-account-private-key-file="$WORK/sa.key" "$@" >>"$WORK/kcm.log" 2>&1 &
     KCM_PID=$!
     PIDS+=("$KCM_PID")
@@ -164,7 +165,7 @@ is "a bad one is not" "Unauthorized 401" "$(kubelet -w ' %{http_code}' -H 'Autho
 echo "--- renewal: a certificate near its end is replaced without a restart, debugging off, TLS 1.3 only"
 kill "$KUBELET_PID" && wait_gone "$KUBELET_PID" 20 || fail "the kubelet ends"
 # A client certificate, two thirds of whose life are over, as the kubeconfig's own.
-printf '[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=%s\ndatabase=%s/db\nserial=%s/serial\ndefault_md=sha256\npolicy=p\n[p]\n' "$WORK" "$WORK" "$WORK" >"$WORK/ca.cnf"
+printf '[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=%s\ndatabase=%s/db\nserial=%s/serial\ndefault_md=sha256\nunique_subject=no\npolicy=p\n[p]\n' "$WORK" "$WORK" "$WORK" >"$WORK/ca.cnf"
 printf 'organizationName=supplied\ncommonName=supplied\n' >>"$WORK/ca.cnf"
 : >"$WORK/db"
 echo 1234 >"$WORK/serial"
@@ -305,8 +306,75 @@ eventually 60 lost old-token || fail "it is deleted"
 kubectl annotate --overwrite secret asked-for look=1 >/dev/null
 is "one that was asked for" null "$(secret asked-for '.metadata.labels["kubernetes.io/legacy-token-invalid-since"]')"
 
+echo "--- ClusterTrustBundles: served because they were asked for, checked, attested, published"
+has "a gate that nothing depends on is warned of" 'The feature gate cannot be changed here, ignoring" gate="WatchList" value="false"' "$(cat "$WORK/apiserver.log")"
+is "the metric" 'kubernetes_feature_enabled{name="ClusterTrustBundle",stage="BETA"} 1' \
+    "$(kubectl get --raw /metrics | grep '^kubernetes_feature_enabled{name="ClusterTrustBundle",')"
+has "discovery" "clustertrustbundles certificates.k8s.io/v1beta1 false ClusterTrustBundle" \
+    "$(kubectl api-resources --api-group=certificates.k8s.io --no-headers | awk '{print $1, $2, $3, $4}')"
+is "the group prefers v1" certificates.k8s.io/v1 "$(kubectl get --raw /apis/certificates.k8s.io | jq -r .preferredVersion.groupVersion)"
+published=kubernetes.io:kube-apiserver-serving:$(sha256sum <"$WORK/ca.crt" | cut -c1-24)
+is_published() { [ "$(kubectl get clustertrustbundle "$published" -o 'jsonpath={.spec.trustBundle}')" = "$(cat "$WORK/ca.crt")" ]; }
+eventually 60 is_published || fail "the API server's CA is published: $(tail -5 "$WORK/kcm.log")"
+is "columns" "$published kubernetes.io/kube-apiserver-serving" "$(kubectl get clustertrustbundles --no-headers | awk '{print $1, $2}')"
+bundle() { # <name> <signer or ""> <file> [kubectl's arguments]
+    local name=$1 signer=$2 file=$3
+    shift 3
+    jq -n --arg name "$name" --arg signer "$signer" --rawfile pem "$file" '{apiVersion: "certificates.k8s.io/v1beta1",
+        kind: "ClusterTrustBundle", metadata: {name: $name}, spec: ({trustBundle: $pem} + if $signer == "" then {} else
+        {signerName: $signer} end)}' | kubectl create "$@" -f - 2>&1
+}
+: >"$WORK/empty"
+cat "$WORK/ca.crt" "$WORK/ca.crt" >"$WORK/twice"
+sed 's/^\(-----BEGIN CERTIFICATE-----\)$/\1\nName: x\n/' "$WORK/ca.crt" >"$WORK/headers"
+sed 's/CERTIFICATE/PUBLIC KEY/' "$WORK/ca.crt" >"$WORK/other"
+printf -- '-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n' >"$WORK/nothing"
+has "created" "clustertrustbundle.certificates.k8s.io/mine created" "$(bundle mine "" "$WORK/ca.crt")"
+has "created for a signer" created "$(bundle example.com:ca:one example.com/ca "$WORK/ca.crt")"
+has "no certificate" 'spec.trustBundle: Invalid value: "<value omitted>": at least one trust anchor must be provided' "$(bundle b "" "$WORK/empty")"
+has "repeated" 'duplicate trust anchor (indices [0 1])' "$(bundle b "" "$WORK/twice")"
+has "headers" 'entry 0 has PEM block headers' "$(bundle b "" "$WORK/headers")"
+has "no certificates" 'entry 0 has bad block type: PUBLIC KEY' "$(bundle b "" "$WORK/other")"
+has "garbage" 'entry 0 does not parse as X.509' "$(bundle b "" "$WORK/nothing")"
+has "a name that claims a signer" 'ClusterTrustBundle without signer name must not have ":" in its name' "$(bundle a:b "" "$WORK/ca.crt")"
+has "a name without its signer" 'ClusterTrustBundle for signerName example.com/ca must be named with prefix example.com:ca:' \
+    "$(bundle b example.com/ca "$WORK/ca.crt")"
+has "the signer stays" "spec.signerName: Invalid value: \"\": field is immutable" \
+    "$(kubectl patch clustertrustbundle example.com:ca:one --type=merge -p '{"spec":{"signerName":null}}' 2>&1)"
+is "by signer" example.com:ca:one "$(kubectl get clustertrustbundles --field-selector spec.signerName=example.com/ca -o 'jsonpath={.items[*].metadata.name}')"
+is "by name" mine "$(kubectl get clustertrustbundles --field-selector metadata.name=mine -o 'jsonpath={.items[*].metadata.name}')"
+kubectl create clusterrole bundles --verb=create,get,list,update,patch --resource=clustertrustbundles.certificates.k8s.io >/dev/null
+kubectl create clusterrolebinding bundles --clusterrole=bundles --user=alice >/dev/null
+has "who may not attest" 'clustertrustbundles.certificates.k8s.io "example.com:ca:two" is forbidden: user not permitted to attest for signerName "example.com/ca"' \
+    "$(bundle example.com:ca:two example.com/ca "$WORK/ca.crt" --kubeconfig "$WORK/alice.kubeconfig")"
+kubectl apply -f - >/dev/null <<<'{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"attest"},"rules":[{"verbs":["attest"],"apiGroups":["certificates.k8s.io"],"resources":["signers"],"resourceNames":["example.com/*"]}]}'
+kubectl create clusterrolebinding attest --clusterrole=attest --user=alice >/dev/null
+has "who may" created "$(bundle example.com:ca:two example.com/ca "$WORK/ca.crt" --kubeconfig "$WORK/alice.kubeconfig")"
+bundle kubernetes.io:kube-apiserver-serving:old kubernetes.io/kube-apiserver-serving "$WORK/ca.crt" >/dev/null
+only_published() { [ "$(kubectl get clustertrustbundles --field-selector spec.signerName=kubernetes.io/kube-apiserver-serving -o name | wc -l)" = 1 ]; }
+eventually 60 only_published || fail "what is not today's goes"
+refused() { "$KUBEC_BIN/$1" "${@:2}" 2>&1 | tail -1; }
+has "an unknown gate" "unrecognized feature gate: NoSuch" "$(refused kubelet --feature-gates=NoSuch=true)"
+has "a locked one" "cannot set feature gate SidecarContainers to false, feature is locked to true" \
+    "$(refused kube-scheduler --feature-gates=SidecarContainers=false)"
+printf 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfeatureGates: {NoSuch: true}\n' >"$WORK/gates.yaml"
+has "of a file" "unrecognized feature gate: NoSuch" "$(refused kubelet --config="$WORK/gates.yaml")"
+has "an unknown API" "unknown api groups nosuch.io" "$(refused kube-apiserver --etcd-servers=http://127.0.0.1:1 \
+    --service-account-signing-key-file="$WORK/sa.key" --service-account-issuer=x --runtime-config=nosuch.io/v1=true)"
+
 echo "--- the end"
 kill "$KCM_PID"
 wait_gone "$KCM_PID" 20 || fail "kube-controller-manager does not end"
 wait "$KCM_PID" 2>/dev/null
+# Nobody signs its renewal any more: it ends, so that it is started again and asks as at first.
+openssl ca -batch -notext -config "$WORK/ca.cnf" -cert "$WORK/ca.crt" -keyfile "$WORK/ca.key" -in "$WORK/old.csr" \
+    -out "$WORK/short.crt" -startdate "$(date -u -d '-20 hours' +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d '+4 seconds' +%Y%m%d%H%M%SZ)" \
+    -extfile <(echo extendedKeyUsage=clientAuth) >/dev/null 2>&1 || fail "a certificate about to expire"
+rm -r "$WORK/node1-pki"
+sed -i "s,old.crt,short.crt," "$WORK/node1-kubelet.kubeconfig"
+start_kubelet node1 --bootstrap-kubeconfig=
+wait_gone "$KUBELET_PID" 120 || fail "a kubelet whose certificate has expired does not end"
+wait "$KUBELET_PID" 2>/dev/null
+is "exit status" 1 $?
+has "why" "The currently active client certificate has expired and the server is responsive, exiting." "$(tail -2 "$WORK/node1.log")"
 ! grep -lE "$SANITIZER_SAYS" "$WORK"/*.log || fail "the sanitizers complain"

@@ -8,7 +8,7 @@ fi
 
 . "$(dirname "$0")/node.sh"
 
-start_node
+start_node --feature-gates=ClusterTrustBundle=true,ClusterTrustBundleProjection=true --runtime-config=certificates.k8s.io/v1beta1
 
 echo "--- the node"
 eventually 20 get node node1 || { tail -n 20 "$WORK/kubelet.log"; exit 1; }
@@ -147,7 +147,7 @@ eventually 10 resources_are "450m 160Mi 450m" || fail "there is room for that"
 resize '{"requests":{"cpu":"600m"}}'
 eventually 10 pending_is Deferred || fail "not at the moment"
 kill -9 "$KUBELET_PID" && wait_gone "$KUBELET_PID" 5
-start_kubelet
+start_kubelet --feature-gates=ClusterTrustBundle=true,ClusterTrustBundleProjection=true --sync-frequency=1s
 eventually 10 node_ready True
 pod_yaml later "$FOREVER" | "$KUBECTL" apply -f - >/dev/null
 eventually 20 pod_ready later || fail "a pod starts after a restart of the kubelet"
@@ -159,6 +159,35 @@ eventually 5 pending_is "" || fail "and nothing is pending any more: $(pod size 
 is "no other restart" 1 "$(pod size '{.status.containerStatuses[0].restartCount}')"
 "$KUBECTL" delete pod size later --wait=false >/dev/null
 for p in patient size hog later; do eventually 15 gone $p || fail "$p goes"; done
+
+echo "--- certificates of ClusterTrustBundles: without repetitions, and what changes arrives"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -keyout "$WORK/other.key" -out "$WORK/other.crt" 2>/dev/null
+bundle() { # <name> <file>
+    jq -n --arg name "$1" --rawfile pem "$2" '{apiVersion: "certificates.k8s.io/v1beta1", kind: "ClusterTrustBundle",
+        metadata: {name: $name, labels: {use: "it"}}, spec: {signerName: "example.com/ca", trustBundle: $pem}}' | "$KUBECTL" apply -f - >/dev/null
+}
+bundle example.com:ca:one "$WORK/ca.crt" && bundle example.com:ca:two "$WORK/ca.crt" || fail "bundles"
+pod_yaml trusting "$FOREVER" 'volumes: [{name: trust, projected: {sources: [
+    {clusterTrustBundle: {signerName: example.com/ca, labelSelector: {matchLabels: {use: it}}, path: signer.pem}},
+    {clusterTrustBundle: {name: "example.com:ca:one", path: one.pem}},
+    {clusterTrustBundle: {name: none, optional: true, path: none.pem}}]}}]' >"$WORK/trusting.yaml"
+cat >>"$WORK/trusting.yaml" <<<'    volumeMounts: [{name: trust, mountPath: /trust}]'
+"$KUBECTL" apply -f "$WORK/trusting.yaml" >/dev/null || fail "the pod"
+eventually 60 pod_ready trusting || { fail "the pod starts"; events trusting; }
+trusted() { cat "$WORK/kubelet/pods/$(pod trusting '{.metadata.uid}')/volumes/kubernetes.io~projected/trust/$1"; }
+is "by signer: each certificate once" "$(openssl x509 -in "$WORK/ca.crt")" "$(trusted signer.pem)"
+is "by name" "$(openssl x509 -in "$WORK/ca.crt")" "$("$KUBECTL" exec trusting -- cat /trust/one.pem)"
+is "none, but optional" "" "$(trusted none.pem)"
+bundle example.com:ca:two "$WORK/other.crt"
+both() { [ "$(trusted signer.pem | grep -c BEGIN)" = 2 ]; }
+eventually 60 both || fail "the new certificate is there"
+pod_yaml untrusting "$FOREVER" 'volumes: [{name: trust, projected: {sources: [{clusterTrustBundle: {name: none, path: x}}]}}]' >"$WORK/untrusting.yaml"
+cat >>"$WORK/untrusting.yaml" <<<'    volumeMounts: [{name: trust, mountPath: /trust}]'
+"$KUBECTL" apply -f "$WORK/untrusting.yaml" >/dev/null
+waits() { events untrusting | grep -q 'FailedMount:MountVolume.SetUp failed for volume "trust" : while getting ClusterTrustBundle: clustertrustbundle.certificates.k8s.io "none" not found'; }
+eventually 60 waits || fail "a bundle that is not there is waited for: $(events untrusting)"
+"$KUBECTL" delete pod trusting untrusting --wait=false >/dev/null
+for p in trusting untrusting; do eventually 60 gone $p || fail "$p goes"; done
 
 echo "--- a static pod and its mirror"
 pod_yaml fixed "$FOREVER" | sed '/nodeName/d; /automount/d' >"$WORK/manifests/fixed.yaml"

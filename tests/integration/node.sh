@@ -39,11 +39,11 @@ CONFIG
     eventually 20 ctr_ version
 }
 
-start_kubelet() {
+start_kubelet() { # [flags]
     "$KUBEC_BIN/kubelet" --kubeconfig="$WORK/admin.kubeconfig" --hostname-override=node1 --node-ip=10.123.9.1 \
         --container-runtime-endpoint="unix://$SOCK" --root-dir="$WORK/kubelet" --cert-dir="$WORK/kubelet/pki" \
         --pod-manifest-path="$WORK/manifests" --pod-logs-dir="$WORK/logs/pods" --container-log-dir="$WORK/logs/containers" \
-        --cni-conf-dir="$WORK/cni" --address=10.123.9.1 --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v="${KUBELET_V:-2}" \
+        --cni-conf-dir="$WORK/cni" --address=10.123.9.1 --authorization-mode=AlwaysAllow --client-ca-file="$WORK/ca.crt" --v="${KUBELET_V:-2}" "$@" \
         >>"$WORK/kubelet.log" 2>&1 &
     KUBELET_PID=$!
     PIDS+=("$KUBELET_PID")
