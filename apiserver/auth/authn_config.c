@@ -343,10 +343,8 @@ static void read_anonymous(struct reader *r, const struct json_object *o, struct
         if (!c->anonymous && kc_json_len(conditions) > 0)
                 kc_field_invalid(&r->errors, "anonymous.conditions", conditions,
                     "enabled should be set to true when conditions are defined");
-        for (size_t i = 0; i < kc_json_len(conditions); i++) {
-                KC_CLEANUP(kc_freep) char *at = kc_asprintf("anonymous.conditions[%zu]", i);
+        for (size_t i = 0; i < kc_json_len(conditions); i++)
                 kc_strv_push(&c->anonymous_paths, text_of(kc_json_idx(conditions, i), "path"));
-        }
 }
 
 int kc_authn_config_parse(

@@ -299,13 +299,14 @@ refused "flags and a file" "authentication-config file and oidc-* flags are mutu
     --authentication-config="$WORK/authn.yaml" --oidc-issuer-url="$ISSUER" --oidc-client-id=x
 refused "--anonymous-auth and a file that speaks of it" "--anonymous-auth flag cannot be set when anonymous field is configured" \
     --authentication-config="$WORK/authn.yaml" --anonymous-auth=true --authorization-mode=RBAC
-sed 's/{claim: sub}/{expression: "claims.sub"}/; s/, prefix: ""//; s/audienceMatchPolicy: MatchAny/colour: blue/' "$WORK/authn.yaml" >"$WORK/bad.yaml"
+sed 's/{claim: sub}/{expression: "claims.sub"}/; s/, prefix: ""//; s/audienceMatchPolicy: MatchAny//' "$WORK/authn.yaml" >"$WORK/bad.yaml"
 for why in 'jwt[0].claimMappings.uid.expression: Forbidden: expressions are not supported yet' \
     'jwt[0].claimMappings.username.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing' \
-    'jwt[0].issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences' \
-    'jwt[0].issuer.colour: Forbidden: unknown field'; do
+    'jwt[0].issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences'; do
     refused "a bad file" "$why" --authentication-config="$WORK/bad.yaml"
 done
+sed 's/audienceMatchPolicy: MatchAny/colour: blue/' "$WORK/authn.yaml" >"$WORK/unknown.yaml"
+refused "an unknown field" 'jwt[0].issuer.colour: Forbidden: unknown field' --authentication-config="$WORK/unknown.yaml"
 refused "a front proxy's header without a name" 'empty value in "requestheader-username-headers"' \
     --requestheader-client-ca-file="$WORK/proxy-ca.crt" --requestheader-username-headers=' '
 refused "tokens for a minute" "service-account-max-token-expiration must be between 1 hour and 2^32 seconds" \
