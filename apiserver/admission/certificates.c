@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/encode.h"
 #include "base/str.h"
+#include "tls/tls.h"
 
 #define GROUP "certificates.k8s.io"
 #define RESOURCE "certificatesigningrequests"
@@ -22,7 +23,7 @@ X509_REQ *kc_certificate_request_parse(const char *base64)
         if (kc_base64_decode(base64, strlen(base64), &pem) < 0)
                 return NULL;
         BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+        X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, kc_tls_no_password, NULL) : NULL;
         BIO_free(bio);
         ERR_clear_error();
         return req;

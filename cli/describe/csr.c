@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "cli/describe/internal.h"
+#include "tls/tls.h"
 
 static X509_REQ *read_request(const char *base64)
 {
@@ -15,7 +16,7 @@ static X509_REQ *read_request(const char *base64)
         if (kc_base64_decode(base64, strlen(base64), &pem) < 0)
                 return NULL;
         BIO *bio = BIO_new_mem_buf(kc_buf_str(&pem), (int)pem.len);
-        X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+        X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, kc_tls_no_password, NULL) : NULL;
         BIO_free(bio);
         return req;
 }

@@ -16,6 +16,8 @@
 #define WAIT_LIMIT (15 * 60 * KC_SEC)
 #define FIRST_RETRY (2 * KC_SEC)
 #define LAST_RETRY (32 * KC_SEC)
+/* After a certificate, which may not be what was asked for: then the next request is not made at once. */
+#define PAUSE KC_SEC
 /* Timers of a year and more are armed in parts. */
 #define LONGEST_SLEEP (24 * 3600 * KC_SEC)
 
@@ -96,7 +98,7 @@ static void take_certificate(struct kc_kubelet_certs *c, const struct json_objec
         forget_request(c);
         c->retry = FIRST_RETRY;
         read_current(c);
-        decide(c);
+        kc_timer_arm(c->timer, PAUSE);
         if (c->o.on_new)
                 c->o.on_new(c->o.arg);
 }

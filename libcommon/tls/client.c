@@ -37,10 +37,10 @@ static int set_trust(SSL_CTX *ctx, const struct kc_tls_client_opts *o, struct kc
 static int use_cert_pem(SSL_CTX *ctx, const char *pem)
 {
         BIO *bio = BIO_new_mem_buf(pem, -1);
-        X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        X509 *cert = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL);
         int ok = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
         X509_free(cert);
-        while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        while (ok && (cert = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL))) {
                 ok = SSL_CTX_add1_chain_cert(ctx, cert) == 1; /* refuses weak ones */
                 X509_free(cert);
         }
@@ -51,7 +51,7 @@ static int use_cert_pem(SSL_CTX *ctx, const char *pem)
 static int use_key_pem(SSL_CTX *ctx, const char *pem)
 {
         BIO *bio = BIO_new_mem_buf(pem, -1);
-        EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+        EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, kc_tls_no_password, NULL);
         int ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
         EVP_PKEY_free(key);
         BIO_free(bio);

@@ -28,6 +28,15 @@ const char *kc_tls_errors(void)
         return at ? text : "unknown TLS error";
 }
 
+int kc_tls_no_password(char *buf, int size, int writing, void *arg)
+{
+        (void)buf;
+        (void)size;
+        (void)writing;
+        (void)arg;
+        return -1;
+}
+
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
         SSL_CTX *ctx = SSL_CTX_new(method);
@@ -38,6 +47,7 @@ SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
         SSL_CTX_set_mode(
             ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+        SSL_CTX_set_default_passwd_cb(ctx, kc_tls_no_password);
         return ctx;
 }
 
@@ -48,7 +58,7 @@ int tls_store_add_pem(X509_STORE *store, const char *pem, size_t len, struct kc_
                 return kc_error_set(err, ENOMEM, "%s", kc_tls_errors());
         int n = 0, r = 0;
         X509 *cert;
-        while (r == 0 && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        while (r == 0 && (cert = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL))) {
                 if (!X509_STORE_add_cert(store, cert))
                         r = kc_error_set(err, EINVAL, "%s", kc_tls_errors());
                 X509_free(cert);

@@ -170,7 +170,7 @@ static int take_time(const ASN1_TIME *t, kc_time *ret)
 static X509 *first_certificate(const char *pem, size_t len)
 {
         KC_CLEANUP(BIO_freep) BIO *bio = len <= MAX_REQUEST ? BIO_new_mem_buf(pem, (int)len) : NULL;
-        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL) : NULL;
         ERR_clear_error();
         return cert;
 }
@@ -207,7 +207,8 @@ bool kc_cert_has_key(const char *pem, size_t len)
 {
         KC_CLEANUP(X509_freep) X509 *cert = first_certificate(pem, len);
         KC_CLEANUP(BIO_freep) BIO *bio = len <= MAX_REQUEST ? BIO_new_mem_buf(pem, (int)len) : NULL;
-        KC_CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+        KC_CLEANUP(EVP_PKEY_freep)
+        EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, kc_tls_no_password, NULL) : NULL;
         bool ok = cert && key && X509_check_private_key(cert, key) == 1;
         ERR_clear_error();
         return ok;

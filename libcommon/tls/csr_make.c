@@ -66,7 +66,8 @@ int kc_csr_make(const char *key_pem, const char *common_name, char *const *organ
 {
         KC_CLEANUP(BIO_freep) BIO *in = BIO_new_mem_buf(key_pem, -1);
         KC_CLEANUP(BIO_freep) BIO *out = BIO_new(BIO_s_mem());
-        KC_CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
+        KC_CLEANUP(EVP_PKEY_freep)
+        EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, kc_tls_no_password, NULL) : NULL;
         KC_CLEANUP(X509_REQ_freep) X509_REQ *req = X509_REQ_new();
         if (!key || !req || !out || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
             !set_subject(X509_REQ_get_subject_name(req), common_name, organizations) ||

@@ -37,8 +37,8 @@ static int load(struct kc_ca *ca, const char *cert_file, const char *key_file, s
                 return kc_error_wrap(err, "error reading CA key file \"%s\"", key_file);
         KC_CLEANUP(BIO_freep) BIO *cert_bio = BIO_new_mem_buf(cert.data, (int)cert.len);
         KC_CLEANUP(BIO_freep) BIO *key_bio = BIO_new_mem_buf(key.data, (int)key.len);
-        ca->cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
-        ca->key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+        ca->cert = PEM_read_bio_X509(cert_bio, NULL, kc_tls_no_password, NULL);
+        ca->key = PEM_read_bio_PrivateKey(key_bio, NULL, kc_tls_no_password, NULL);
         kc_buf_wipe(&key);
         ERR_clear_error();
         if (!ca->cert)

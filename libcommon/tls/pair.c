@@ -10,8 +10,8 @@
 int kc_tls_check_pair(const char *cert_pem, const char *key_pem, struct kc_error *err)
 {
         BIO *cert_bio = BIO_new_mem_buf(cert_pem, -1), *key_bio = BIO_new_mem_buf(key_pem, -1);
-        X509 *cert = cert_bio ? PEM_read_bio_X509(cert_bio, NULL, NULL, NULL) : NULL;
-        EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL) : NULL;
+        X509 *cert = cert_bio ? PEM_read_bio_X509(cert_bio, NULL, kc_tls_no_password, NULL) : NULL;
+        EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, kc_tls_no_password, NULL) : NULL;
         int e = 0;
         if (!cert)
                 e = kc_error_set(err, EINVAL, "tls: failed to find %s PEM data in certificate input",

@@ -89,10 +89,10 @@ static bool load_chain(struct named *n, const char *path)
         BIO *bio = BIO_new_file(path, "r");
         if (!bio)
                 return false;
-        n->cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        n->cert = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL);
         n->chain = sk_X509_new_null();
         X509 *more;
-        while (n->cert && (more = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+        while (n->cert && (more = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL)))
                 sk_X509_push(n->chain, more);
         BIO_free(bio);
         if (n->cert)
@@ -103,7 +103,7 @@ static bool load_chain(struct named *n, const char *path)
 static bool load_key(struct named *n, const char *path)
 {
         BIO *bio = BIO_new_file(path, "r");
-        n->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+        n->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, kc_tls_no_password, NULL) : NULL;
         BIO_free(bio);
         return n->key && X509_check_private_key(n->cert, n->key) == 1;
 }

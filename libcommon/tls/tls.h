@@ -85,5 +85,8 @@ int kc_tls_check_pair(const char *cert_pem, const char *key_pem, struct kc_error
 void kc_sha256(const void *data, size_t len, unsigned char out[static 32]);
 /* Constant-time comparison of two strings' bytes. */
 bool kc_secret_equal(const char *a, size_t a_len, const char *b, size_t b_len);
+/* The pem_password_cb of everything that reads PEM: what is encrypted is not read. Without one OpenSSL asks at the
+ * terminal, and the thread waits for the answer, for whoever sends such a PEM. Any thread. */
+int kc_tls_no_password(char *buf, int size, int writing, void *arg);
 /* All queued OpenSSL errors as one message, for kc_error_set. Clears the queue. Thread's static buffer. */
 const char *kc_tls_errors(void);

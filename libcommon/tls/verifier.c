@@ -194,7 +194,7 @@ static void merge(STACK_OF(X509) * into, const char *pem)
 {
         BIO *bio = BIO_new_mem_buf(pem, -1);
         X509 *cert;
-        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        while (bio && (cert = PEM_read_bio_X509(bio, NULL, kc_tls_no_password, NULL))) {
                 /* A failed addition is one more certificate that the peers of this bundle do not trust. */
                 if (X509_cmp_current_time(X509_get0_notAfter(cert)) > 0)
                         (void)X509_add_cert(into, cert, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -211,6 +213,46 @@ static void test_unknown_attributes_are_left_out(void **state)
         EVP_PKEY_free(key);
 }
 
+/* In a process without a terminal, whose input knows the password. 0: the pair is refused. */
+static int check_encrypted(const char *cert, const char *key)
+{
+        int in[2];
+        assert_int_equal(pipe(in), 0);
+        assert_int_equal(write(in[1], "secret\n", strlen("secret\n")), strlen("secret\n"));
+        pid_t pid = fork();
+        if (pid == 0) {
+                bool alone = setsid() > 0 && dup2(in[0], STDIN_FILENO) == STDIN_FILENO;
+                _exit(!alone || kc_tls_check_pair(cert, key, NULL) == 0);
+        }
+        int status;
+        close(in[0]);
+        close(in[1]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return status;
+}
+
+static void test_nobody_is_asked_for_passwords(void **state)
+{
+        struct world *w = *state;
+        KC_CLEANUP(kc_freep) char *cert_file = kc_path_join(w->dir, "ca.crt");
+        KC_CLEANUP(kc_freep) char *key_file = kc_path_join(w->dir, "ca.key");
+        KC_CLEANUP(kc_buf_done) struct kc_buf cert = KC_BUF_INIT;
+        KC_CLEANUP(kc_buf_done) struct kc_buf key = KC_BUF_INIT;
+        assert_int_equal(kc_file_read(cert_file, 1 << 20, &cert, NULL), 0);
+        assert_int_equal(kc_file_read(key_file, 1 << 20, &key, NULL), 0);
+        assert_int_equal(kc_tls_check_pair(kc_buf_str(&cert), kc_buf_str(&key), NULL), 0);
+        BIO *in = BIO_new_mem_buf(key.data, (int)key.len), *out = BIO_new(BIO_s_mem());
+        EVP_PKEY *plain = PEM_read_bio_PrivateKey(in, NULL, NULL, NULL);
+        char password[] = "secret", *data = NULL;
+        assert_int_equal(PEM_write_bio_PrivateKey(out, plain, EVP_aes_128_cbc(), NULL, 0, NULL, password), 1);
+        long len = BIO_get_mem_data(out, &data);
+        KC_CLEANUP(kc_freep) char *encrypted = kc_strndup(data, (size_t)len);
+        assert_int_equal(check_encrypted(kc_buf_str(&cert), encrypted), 0);
+        EVP_PKEY_free(plain);
+        BIO_free(in);
+        BIO_free(out);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -220,6 +262,7 @@ int main(void)
             cmocka_unit_test_setup_teardown(test_what_is_copied, setup, teardown),
             cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
             cmocka_unit_test_setup_teardown(test_unknown_attributes_are_left_out, setup, teardown),
+            cmocka_unit_test_setup_teardown(test_nobody_is_asked_for_passwords, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
