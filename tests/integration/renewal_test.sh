@@ -101,3 +101,15 @@ replica_set() { kubectl get replicaset -l app=after -o name | grep -q replicaset
 eventually 60 replica_set || fail "the controllers work after the renewal"
 is "nobody was restarted" "$PIDS_AT_FIRST" "$(for d in etcd kube-apiserver kube-controller-manager kube-scheduler; do printf ' %s' "$(pid_of $d)"; done)"
 is "secrets in the logs" "" "$(grep -lE 'BEGIN [A-Z ]*PRIVATE KEY|eyJhbGciOi' "$D"/log/*)"
+
+# --- renew's unit may not change users: what it makes is owned as before
+if deployed can_drop_privileges; then
+    owners() { (cd "$D/pki" && stat -c '%U:%G %a %n' ./*.key); }
+    before=$(owners)
+    deployed stop_daemon renew >/dev/null
+    sed -i 's/^CERT_SECONDS=.*/CERT_SECONDS=4000/' "$D/renew/settings"
+    setpriv --bounding-set=-all,+chown,+dac_override,+fowner --inh-caps=-all --no-new-privs "$D/renew/renew" >"$WORK/renew.log" 2>&1 ||
+        fail "renewing with the capabilities of the unit: $(tail -n 3 "$WORK/renew.log")"
+    has "what the unit makes" "made certificate apiserver" "$(cat "$WORK/renew.log")"
+    is "owners of the keys" "$before" "$(owners)"
+fi
