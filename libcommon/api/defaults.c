@@ -24,6 +24,24 @@ void kc_default_int(struct json_object *o, const char *key, int64_t value)
                 kc_json_set_int(o, key, value);
 }
 
+void kc_default_first(struct json_object *o, const char *field, const char *list, const char *key)
+{
+        const struct json_object *element = kc_json_idx(kc_json_get(o, list), 0);
+        const char *one = kc_json_str(o, field), *first = key ? kc_json_str(element, key) : kc_json_as_str(element);
+        if (kc_str_empty(one)) {
+                if (!kc_str_empty(first))
+                        kc_json_set_str(o, field, first);
+                return;
+        }
+        if (kc_streq(one, first))
+                return;
+        kc_json_del(o, list);
+        if (key)
+                kc_json_push(kc_json_ensure_arr(o, list), kc_json_build("{%s:%s}", key, one));
+        else
+                kc_json_push_str(kc_json_ensure_arr(o, list), one);
+}
+
 static const char *str_or(const struct json_object *o, const char *key, const char *other)
 {
         const char *s = kc_json_str(o, key);
@@ -152,6 +170,7 @@ static void default_namespace(struct json_object *o)
 static void default_node(struct json_object *o)
 {
         struct json_object *status = kc_json_get_mut(o, "status");
+        kc_default_first(kc_json_get_mut(o, "spec"), "podCIDR", "podCIDRs", NULL);
         kc_default_resource_list(kc_json_get_mut(status, "capacity"));
         kc_default_resource_list(kc_json_get_mut(status, "allocatable"));
         const struct json_object *capacity = kc_json_get(status, "capacity");

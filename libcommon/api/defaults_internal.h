@@ -9,6 +9,9 @@ void kc_default_missing(struct json_object *o, const char *key, struct json_obje
 const char *kc_default_str(struct json_object *o, const char *key, const char *value);
 /* An integer that Go holds by value: 0 is unset. */
 void kc_default_int(struct json_object *o, const char *key, int64_t value);
+/* A field and the list that took its place, whose first element it is (podIP and podIPs): the one that is unset is made of
+ * the other; where they differ, the field wins, as in upstream's conversions. key: of an element, NULL: it is a string. */
+void kc_default_first(struct json_object *o, const char *field, const char *list, const char *key);
 
 void kc_default_pod(struct json_object *pod);
 /* Quantities of a resource list (may be NULL) are rounded up to milli units. */

@@ -233,6 +233,7 @@ void kc_default_pod(struct json_object *pod)
         each(kc_json_get_mut(spec, "containers"), requests_from_limits);
         each(kc_json_get_mut(spec, "initContainers"), requests_from_limits);
         pod_level_requests(pod, spec);
+        kc_default_first(kc_json_get_mut(pod, "status"), "podIP", "podIPs", "ip");
         kc_default_missing(spec, "enableServiceLinks", json_object_new_boolean(true));
         if (kc_json_bool(spec, "hostNetwork", false)) {
                 each(kc_json_get_mut(spec, "containers"), host_ports);

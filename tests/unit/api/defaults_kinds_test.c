@@ -173,6 +173,24 @@ static void limits(void **state)
         CHECK(rows);
 }
 
+static void addresses(void **state)
+{
+        (void)state;
+        static const struct row rows[] = {
+            {"", "v1", "Pod", "{'status':{'podIP':'10.0.0.5'}}", "status",
+                "{'podIP':'10.0.0.5','podIPs':[{'ip':'10.0.0.5'}]}"},
+            {"", "v1", "Pod", "{'status':{'podIPs':[{'ip':'10.0.0.5'},{'ip':'fd00::5'}]}}", "status.podIP",
+                "'10.0.0.5'"},
+            {"", "v1", "Pod", "{'status':{'podIP':'10.0.0.6','podIPs':[{'ip':'10.0.0.5'},{'ip':'fd00::5'}]}}",
+                "status.podIPs", "[{'ip':'10.0.0.6'}]"},
+            {"", "v1", "Pod", "{'status':{'podIP':'10.0.0.5','podIPs':[{'ip':'10.0.0.5'},{'ip':'fd00::5'}]}}",
+                "status.podIPs", "[{'ip':'10.0.0.5'},{'ip':'fd00::5'}]"},
+            {"", "v1", "Node", "{'spec':{'podCIDR':'10.0.0.0/24'}}", "spec.podCIDRs", "['10.0.0.0/24']"},
+            {"", "v1", "Node", "{'spec':{'podCIDRs':['10.0.0.0/24']}}", "spec.podCIDR", "'10.0.0.0/24'"},
+        };
+        CHECK(rows);
+}
+
 static void networking(void **state)
 {
         (void)state;
@@ -275,6 +293,7 @@ int main(void)
             cmocka_unit_test(autoscalers),
             cmocka_unit_test(storage),
             cmocka_unit_test(limits),
+            cmocka_unit_test(addresses),
             cmocka_unit_test(networking),
             cmocka_unit_test(webhooks),
             cmocka_unit_test(flow_control),
