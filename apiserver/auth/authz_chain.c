@@ -159,7 +159,9 @@ static void on_change(int fd, int events, void *arg)
         (void)events; /* only reading is asked for */
         while (read(fd, buf, sizeof(buf)) > 0)
                 ;
-        kc_timer_arm(c->settle, SETTLE_MS * KC_MSEC);
+        /* Not put off by what else is written there. */
+        if (!kc_timer_armed(c->settle))
+                kc_timer_arm(c->settle, SETTLE_MS * KC_MSEC);
 }
 
 static int follow(struct authz_chains *c, struct kc_error *err)

@@ -163,13 +163,11 @@ static void *run(void *arg)
                         return NULL;
                 if (p[0].revents)
                         return NULL;
-                /* A file that is written in several steps is read once. */
-                do
-                        while (read(s->inotify, events, sizeof(events)) > 0)
-                                ;
-                while (poll(p, 2, SETTLE_MS) > 0 && !p[0].revents);
-                if (p[0].revents)
+                /* A file that is written in several steps is read once. What else is written there puts nothing off. */
+                if (poll(p, 1, SETTLE_MS) > 0)
                         return NULL;
+                while (read(s->inotify, events, sizeof(events)) > 0)
+                        ;
                 reload(s);
         }
 }

@@ -113,7 +113,9 @@ static void on_change(int fd, int events, void *arg)
         (void)events; /* only reading is asked for */
         while (read(fd, buf, sizeof(buf)) > 0)
                 ;
-        kc_timer_arm(r->settle, SETTLE_MS * KC_MSEC);
+        /* Not put off by what else is written there. */
+        if (!kc_timer_armed(r->settle))
+                kc_timer_arm(r->settle, SETTLE_MS * KC_MSEC);
 }
 
 int kc_encryption_reload_new(struct kc_loop *loop, const char *path, const char *etcd_prefix, struct kc_store *store,

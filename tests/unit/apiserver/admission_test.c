@@ -311,7 +311,7 @@ static void plugins_are_chosen_by_flags(void **state)
             "NamespaceLifecycle,LimitRanger,ServiceAccount,NodeRestriction,TaintNodesByCondition,"
             "DefaultTolerationSeconds,StorageObjectInUseProtection,"
             "PersistentVolumeClaimResize,RuntimeClass,CertificateApproval,"
-            "CertificateSigning,CertificateSubjectRestriction,DefaultIngressClass,"
+            "CertificateSigning,ClusterTrustBundleAttest,CertificateSubjectRestriction,DefaultIngressClass,"
             "PodTopologyLabels,ResourceQuota");
         kc_admission_free(a);
         const struct kc_admission_opts bad = {.resources = f->resources, .authz = f->authz, .enable = unknown};

@@ -20,7 +20,12 @@ static void relay(struct script_conn *c)
         int up = dial(&server);
         struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = up, .events = POLLIN}};
         char data[16384];
-        for (bool on = true; on && poll(p, 2, TEST_TIMEOUT_MS) > 0;) {
+        for (bool on = true; on;) {
+                bool held = c->ssl && SSL_has_pending(c->ssl); /* OpenSSL reads ahead: the socket does not show it */
+                if (poll(p, 2, held ? 0 : TEST_TIMEOUT_MS) <= 0 && !held)
+                        break;
+                if (held)
+                        p[0].revents = POLLIN;
                 for (int i = 0; i < 2; i++) {
                         if (!p[i].revents)
                                 continue;
