@@ -147,13 +147,13 @@ start_kube-proxy() {
 }
 
 # What renews the certificates: a timer where systemd is, else a daemon of its own. It has copies, as daemons have: the project
-# may move.
+# may move. Their times are kept: a start looks at them for what has changed.
 start_renew() {
     local every=$((CERT_SECONDS / 8)) f
     [ $every -le 86400 ] || every=86400
     # The unit may not change users, so it cannot find out who can: what it makes is to be owned as what was there.
     can_drop_privileges || CAN_DROP=no
-    mkdir -p "$RENEW_DIR" && cp "$DEPLOY_DIR/renew" "$DEPLOY_DIR/lib.sh" "$DEPLOY_DIR/pki.sh" "$RENEW_DIR/" || return 1
+    mkdir -p "$RENEW_DIR" && cp -p "$DEPLOY_DIR/renew" "$DEPLOY_DIR/lib.sh" "$DEPLOY_DIR/pki.sh" "$RENEW_DIR/" || return 1
     printf '%s=%q\n' DATA_DIR "$DATA_DIR" NODE_NAME "$NODE_NAME" NODE_IP "$NODE_IP" API_PORT "$API_PORT" CERT_SECONDS "$CERT_SECONDS" CAN_DROP "$CAN_DROP" >"$RENEW_DIR/settings"
     if ! have_systemd; then
         start_daemon renew "$RENEW_DIR/renew" --every "$every"

@@ -5,7 +5,7 @@
 start_control_plane --authorization-mode=RBAC
 daemon_kubeconfig kcm
 "$KUBEC_BIN/kube-controller-manager" --kubeconfig="$WORK/kcm.kubeconfig" --use-service-account-credentials --bind-address=127.0.0.1 --secure-port="$(free_port)" \
-    --leader-elect=false --controllers=statefulset-controller,garbage-collector-controller >"$WORK/kcm.log" 2>&1 &
+    --leader-elect=false --controllers=statefulset-controller,garbage-collector-controller,persistentvolumeclaim-protection-controller >"$WORK/kcm.log" 2>&1 &
 KCM_PID=$!
 PIDS+=("$KCM_PID")
 kubectl create serviceaccount default -n default >/dev/null || fail "create serviceaccount"
